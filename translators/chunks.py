@@ -1,0 +1,111 @@
+"""Builds the chunks of one answer: what every stream translator to OpenAI's dialect shares.
+
+The order that clients rely on (openai 3.54 accumulates deltas by it): the role once and first,
+tool indexes dense from 0, a tool call's `id` and `name` once, one finish chunk per choice, and
+the usage chunk last with no choices.
+"""
+
+from collections.abc import Hashable
+from typing import Any
+
+from translators.json import encode
+from translators.protocol import Chunk, ResponseContext
+from translators.wire.response import FinishReason, Usage
+
+__all__ = ["ChunkBuilder", "completion"]
+
+
+class ChunkBuilder:
+    """Keeps id, model and created constant, the role first and the tool indexes dense.
+
+    Everything around a delta is the same in all chunks of an answer, so it is encoded once.
+    """
+
+    def __init__(self, context: ResponseContext) -> None:
+        self._context = context
+        self._tools: dict[Hashable, int] = {}
+        self._prefix = b""
+        self._suffix = b""
+        self._base = b""
+        self.identify(context.id, context.model)
+
+    def identify(self, id: str, model: str) -> None:
+        """Set the id and model of the chunks that follow; call it before the first of them."""
+        self._base = encode(
+            {
+                "id": id,
+                "object": "chat.completion.chunk",
+                "created": self._context.created,
+                "model": model,
+            }
+        )[:-1]
+        self._prefix = self._base + b',"choices":[{"index":0,"delta":'
+        usage = b',"usage":null}' if self._context.include_usage else b"}"
+        self._suffix = b',"logprobs":null,"finish_reason":null}]' + usage
+        self._finish_suffix = b"}]" + usage
+
+    @property
+    def tool_count(self) -> int:
+        """How many tool calls were opened."""
+        return len(self._tools)
+
+    def role(self) -> Chunk:
+        """Return the chunk that opens the answer."""
+        return Chunk(
+            self._prefix + b'{"role":"assistant","content":"","refusal":null}' + self._suffix, False
+        )
+
+    def text(self, text: str) -> Chunk:
+        """Return a content delta."""
+        return Chunk(self._prefix + b'{"content":' + encode(text) + b"}" + self._suffix, True)
+
+    def delta(self, **fields: Any) -> Chunk:
+        """Return a delta of other fields, such as `refusal` or `reasoning_content`."""
+        return Chunk(self._prefix + encode(fields) + self._suffix, True)
+
+    def tool_start(self, key: Hashable, *, id: str, name: str) -> Chunk:
+        """Open a tool call; `key` is whatever the native API tells it apart by."""
+        index = self._tools.setdefault(key, len(self._tools))
+        function = {"name": name, "arguments": ""}
+        return self.delta(
+            tool_calls=[{"index": index, "id": id, "type": "function", "function": function}]
+        )
+
+    def tool_arguments(self, key: Hashable, text: str) -> Chunk:
+        """Append to the arguments of an open tool call."""
+        head = b'{"tool_calls":[{"index":%d,"function":{"arguments":' % self._tools[key]
+        return Chunk(self._prefix + head + encode(text) + b"}}]}" + self._suffix, True)
+
+    def finish(self, reason: FinishReason) -> Chunk:
+        """Return the chunk that ends the choice."""
+        tail = b'{},"logprobs":null,"finish_reason":' + encode(reason) + self._finish_suffix
+        return Chunk(self._prefix + tail, True)
+
+    def usage(self, usage: Usage) -> list[Chunk]:
+        """Return the usage chunk if the client asked for it."""
+        if not self._context.include_usage:
+            return []
+        return [Chunk(self._base + b',"choices":[],"usage":' + encode(usage) + b"}", False)]
+
+
+def completion(
+    context: ResponseContext,
+    *,
+    id: str,
+    model: str,
+    message: dict[str, Any],
+    finish_reason: FinishReason,
+    usage: Usage | None,
+) -> bytes:
+    """Return the JSON of a whole answer with one choice."""
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason}
+    body: dict[str, Any] = {
+        "id": id,
+        "object": "chat.completion",
+        "created": context.created,
+        "model": model,
+        "choices": [choice],
+    }
+    if usage is not None:
+        body["usage"] = usage
+    return encode(body)

@@ -1,0 +1,162 @@
+"""What a translator is.
+
+Rule 1: a translator does no I/O and reads no clock, environment or random source: whatever
+varies between two runs arrives in a `ResponseContext`.
+Rule 2: a `StreamTranslator` lives for one answer and is not shared.
+Rule 3: `feed` may raise `ProviderError`, `request` may raise `TranslationError`; any other
+exception is a bug here. An event of a type we do not know is not an error: providers add types.
+Rule 4: what goes to the client is made once, as bytes: nothing behind the translator parses it
+again. `Outcome` holds the few facts that the engine and the trace need.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from translators.fidelity import Report
+from translators.wire.request import ChatCompletionRequest
+from translators.wire.response import Usage
+
+__all__ = [
+    "Chunk",
+    "Completion",
+    "HttpRequest",
+    "Outcome",
+    "ResponseContext",
+    "StreamTranslator",
+    "Translated",
+    "Translator",
+]
+
+RequestT_co = TypeVar("RequestT_co", covariant=True)
+ResponseT_contra = TypeVar("ResponseT_contra", contravariant=True)
+EventT_contra = TypeVar("EventT_contra", contravariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseContext:
+    """The facts of one answer that the provider does not supply.
+
+    Attributes:
+        id: The id of the answer where the provider gives none.
+        created: Unix time in seconds.
+        model: The model that was asked, for answers that do not name the one that answered.
+        include_usage: Whether the client asked for the usage chunk.
+    """
+
+    id: str
+    created: int
+    model: str
+    include_usage: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A native request for an API over HTTP.
+
+    Attributes:
+        path: Relative to the provider's base URL, with a leading slash.
+        body: To be sent as JSON.
+        headers: What the dialect needs beside credentials and content type; names in lower case.
+    """
+
+    path: str
+    body: dict[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Translated(Generic[RequestT_co]):
+    """A native request, and what was not carried over into it as it stood."""
+
+    request: RequestT_co
+    report: Report = field(default_factory=Report)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What is known of an answer: complete at its end, partial before.
+
+    Attributes:
+        id: The provider's id of the answer.
+        model: The model that answered, by the provider's own word.
+        finish_reason: OpenAI's finish reason, or None while there is none.
+        native_finish_reason: The provider's word for it.
+        usage: The latest token counts; on a cancelled stream, what was known by then.
+    """
+
+    id: str | None = None
+    model: str | None = None
+    finish_reason: str | None = None
+    native_finish_reason: str | None = None
+    usage: Usage | None = None
+
+
+class Chunk(NamedTuple):
+    """One `chat.completion.chunk` on its way to the client.
+
+    Attributes:
+        data: Its JSON, without the `data: ` around it.
+        payload: Whether a client that saw it has seen part of the answer. A chunk that only
+            says "assistant" has none, and may be held back while another provider is tried.
+    """
+
+    data: bytes
+    payload: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One `chat.completion` on its way to the client: its JSON, and what is known of it."""
+
+    data: bytes
+    outcome: Outcome
+
+
+class StreamTranslator(Protocol[EventT_contra]):
+    """Turns the native events of one answer into OpenAI chunks."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """What is known of the answer so far."""
+        ...
+
+    def feed(self, event: EventT_contra, /) -> Sequence[Chunk]:
+        """Take the next native event; return the chunks it completes, often none.
+
+        Raises:
+            ProviderError: The provider reported an error, or broke its own protocol.
+        """
+        ...
+
+    def end(self) -> Sequence[Chunk]:
+        """Say that the native stream is over; return the last chunks.
+
+        Raises:
+            StreamTruncated: The native stream stopped before its terminal event.
+        """
+        ...
+
+
+class Translator(Protocol[RequestT_co, ResponseT_contra, EventT_contra]):
+    """Converts between OpenAI's chat wire format and one native API. Stateless."""
+
+    def request(self, chat: ChatCompletionRequest, *, model: str) -> Translated[RequestT_co]:
+        """Return the native request for `model`; streamed if `chat.stream` says so.
+
+        Raises:
+            TranslationError: The native API cannot express `chat`.
+        """
+        ...
+
+    def response(self, native: ResponseT_contra, context: ResponseContext) -> Completion:
+        """Return the answer to a request that was not streamed.
+
+        Raises:
+            ProviderError: The answer is not what the native API promises.
+        """
+        ...
+
+    def stream(self, context: ResponseContext) -> StreamTranslator[EventT_contra]:
+        """Return a fresh stream translator for one answer."""
+        ...

@@ -1,0 +1,104 @@
+"""Server-sent events: bytes in, events out.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+
+Divergences from a general-purpose line reader, each on purpose:
+
+1. Lines end with LF, CR or CRLF and with nothing else. `str.splitlines` would also split on
+   U+2028 and others, which JSON may hold unescaped.
+2. Everything stays bytes: a UTF-8 sequence cut by the network is whole again before anything
+   decodes it, and the JSON decoder rejects what is not UTF-8.
+3. `id` and `retry` are skipped: a chat answer cannot be resumed by them.
+4. An event larger than the limit is an error. Without a limit, a server that never ends its
+   event would fill our memory.
+"""
+
+from typing import NamedTuple
+
+from translators.errors import ProviderError
+
+__all__ = ["MAX_EVENT_SIZE", "ServerSentEvent", "SSEDecoder"]
+
+MAX_EVENT_SIZE = 16 * 1024 * 1024
+"""Bytes. The largest event seen in the field is an inline image of about 8 MB in base64."""
+
+
+class ServerSentEvent(NamedTuple):
+    """One event.
+
+    Attributes:
+        event: Its name; empty where the stream gave none.
+        data: Its payload: the `data` lines, joined with LF.
+    """
+
+    event: bytes
+    data: bytes
+
+
+class SSEDecoder:
+    """Incremental decoder; one for each stream."""
+
+    def __init__(self, max_event_size: int = MAX_EVENT_SIZE) -> None:
+        self._buffer = bytearray()
+        self._searched = 0
+        self._after_cr = False
+        self._first = True
+        self._max = max_event_size
+
+    def feed(self, data: bytes) -> list[ServerSentEvent]:
+        """Take the next bytes, cut anywhere; return the events they complete.
+
+        Raises:
+            ProviderError: An event exceeds the size limit.
+        """
+        if self._after_cr and data:
+            self._after_cr = False
+            if data[0] == 0x0A:
+                data = data[1:]
+        if b"\r" in data:
+            self._after_cr = data.endswith(b"\r")
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        buffer = self._buffer
+        buffer += data
+        events: list[ServerSentEvent] = []
+        start = 0
+        end = buffer.find(b"\n\n", max(self._searched - 1, 0))
+        while end != -1:
+            self._parse(bytes(buffer[start:end]), events)
+            start = end + 2
+            end = buffer.find(b"\n\n", start)
+        if start:
+            del buffer[:start]
+        self._searched = len(buffer)
+        if len(buffer) > self._max:
+            raise ProviderError(
+                f"The provider sent an event larger than {self._max} bytes.", kind="protocol"
+            )
+        return events
+
+    def end(self) -> list[ServerSentEvent]:
+        """Say that the bytes are over; return the last event if only its blank line is missing.
+
+        A line that was cut in the middle is not an event.
+        """
+        events: list[ServerSentEvent] = []
+        if self._buffer.endswith(b"\n"):
+            self._parse(bytes(self._buffer), events)
+        self._buffer.clear()
+        return events
+
+    def _parse(self, block: bytes, events: list[ServerSentEvent]) -> None:
+        if self._first:
+            self._first = False
+            block = block.removeprefix(b"\xef\xbb\xbf")
+        name, data = b"", None
+        for line in block.split(b"\n"):
+            field, _, value = line.partition(b":")
+            if value[:1] == b" ":
+                value = value[1:]
+            if field == b"data":
+                data = value if data is None else data + b"\n" + value
+            elif field == b"event":
+                name = value
+        if data is not None:
+            events.append(ServerSentEvent(name, data))

@@ -1,0 +1,1 @@
+"""OpenAI's Chat Completions wire format, as of openai 3.54."""
