@@ -29,16 +29,17 @@ class ChunkBuilder:
         self._base = b""
         self.identify(context.id, context.model)
 
-    def identify(self, id: str, model: str) -> None:
-        """Set the id and model of the chunks that follow; call it before the first of them."""
-        self._base = encode(
-            {
-                "id": id,
-                "object": "chat.completion.chunk",
-                "created": self._context.created,
-                "model": model,
-            }
-        )[:-1]
+    def identify(self, id: str, model: str, *, service_tier: str | None = None) -> None:
+        """Set what all chunks that follow say; call it before the first of them."""
+        head: dict[str, Any] = {
+            "id": id,
+            "object": "chat.completion.chunk",
+            "created": self._context.created,
+            "model": model,
+        }
+        if service_tier is not None:
+            head["service_tier"] = service_tier
+        self._base = encode(head)[:-1]
         self._prefix = self._base + b',"choices":[{"index":0,"delta":'
         usage = b',"usage":null}' if self._context.include_usage else b"}"
         self._suffix = b',"logprobs":null,"finish_reason":null}]' + usage
@@ -63,18 +64,38 @@ class ChunkBuilder:
         """Return a delta of other fields, such as `refusal` or `reasoning_content`."""
         return Chunk(self._prefix + encode(fields) + self._suffix, True)
 
+    @property
+    def call_reason(self) -> FinishReason:
+        """The finish reason of an answer that calls tools."""
+        return "function_call" if self._context.legacy_functions else "tool_calls"
+
     def tool_start(self, key: Hashable, *, id: str, name: str) -> Chunk:
-        """Open a tool call; `key` is whatever the native API tells it apart by."""
+        """Open a tool call; `key` is whatever the native API tells it apart by.
+
+        In the legacy form (`context.legacy_functions`) an answer holds one call without an id.
+        """
         index = self._tools.setdefault(key, len(self._tools))
         function = {"name": name, "arguments": ""}
+        if self._context.legacy_functions:
+            return self.delta(function_call=function)
         return self.delta(
             tool_calls=[{"index": index, "id": id, "type": "function", "function": function}]
         )
 
     def tool_arguments(self, key: Hashable, text: str) -> Chunk:
         """Append to the arguments of an open tool call."""
+        if self._context.legacy_functions:
+            return self.delta(function_call={"arguments": text})
         head = b'{"tool_calls":[{"index":%d,"function":{"arguments":' % self._tools[key]
         return Chunk(self._prefix + head + encode(text) + b"}}]}" + self._suffix, True)
+
+    def custom_call(self, key: Hashable, *, id: str, name: str, input: str) -> Chunk:
+        """Return a whole call of a custom tool."""
+        index = self._tools.setdefault(key, len(self._tools))
+        custom = {"name": name, "input": input}
+        return self.delta(
+            tool_calls=[{"index": index, "id": id, "type": "custom", "custom": custom}]
+        )
 
     def finish(self, reason: FinishReason) -> Chunk:
         """Return the chunk that ends the choice."""

@@ -195,6 +195,8 @@ class ProviderError(ExecutionPlatformError):
         native_type: The provider's own name for the error, or None.
         provider: The provider's name in the policy; set by the engine.
         request_id: The provider's id of the failed request, or None.
+        should_retry: Whether the provider said that a retry may help, or None where it said
+            nothing (`x-should-retry`).
     """
 
     def __init__(  # noqa: PLR0913  the fields of a provider's error answer
@@ -218,6 +220,7 @@ class ProviderError(ExecutionPlatformError):
         self.native_type = native_type
         self.request_id = request_id
         self.provider: str | None = None
+        self.should_retry: bool | None = None
 
 
 class TimeoutError(ProviderError, builtins.TimeoutError):

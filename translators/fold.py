@@ -35,6 +35,8 @@ def fold(chunks: Iterable[bytes]) -> bytes:
     usage = head.pop("usage", None)
     head.pop("obfuscation", None)
     ordered = [choices[index] for index in sorted(choices)]
+    for choice in ordered:
+        _drop_empty_content(choice["message"])
     body = {**head, "object": "chat.completion", "choices": ordered}
     if usage is not None:
         body["usage"] = usage
@@ -54,11 +56,19 @@ def _add_choice(choices: dict[int, JSONObject], part: JSONObject) -> None:
     )
     _merge(choice["message"], part.get("delta") or {})
     if part.get("logprobs"):
-        choice["logprobs"] = choice["logprobs"] or {}
+        logprobs = cast("dict[str, list[Any]]", choice["logprobs"] or {})
         for name, entries in cast("JSONObject", part["logprobs"]).items():
-            choice["logprobs"][name] = choice["logprobs"].get(name, []) + (entries or [])
+            logprobs[name] = logprobs.get(name, []) + (entries or [])
+        choice["logprobs"] = logprobs
     if part.get("finish_reason") is not None:
         choice["finish_reason"] = part["finish_reason"]
+
+
+def _drop_empty_content(message: JSONObject) -> None:
+    """Whole answers have `content: null` where calls or a refusal are all there is."""
+    others = ("tool_calls", "function_call", "refusal")
+    if message["content"] == "" and any(message.get(name) for name in others):
+        message["content"] = None
 
 
 def _merge(target: JSONObject, delta: JSONObject) -> None:

@@ -42,12 +42,16 @@ class ResponseContext:
         created: Unix time in seconds.
         model: The model that was asked, for answers that do not name the one that answered.
         include_usage: Whether the client asked for the usage chunk.
+        custom_tools: Names of the client's custom tools, whose calls have a form of their own.
+        legacy_functions: Whether the client used `functions`, and so expects `function_call`.
     """
 
     id: str
     created: int
     model: str
     include_usage: bool = False
+    custom_tools: frozenset[str] = frozenset()
+    legacy_functions: bool = False
 
 
 @dataclass(frozen=True, slots=True)

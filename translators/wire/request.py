@@ -175,6 +175,17 @@ class ChatCompletionRequest(WireModel):
         """Whether a streamed answer ends with a usage chunk."""
         return bool(self.stream_options and self.stream_options.include_usage)
 
+    @property
+    def custom_tool_names(self) -> frozenset[str]:
+        """Names of the custom tools: calls of them are answered in a form of their own."""
+        custom = (tool.custom.name for tool in self.tools or () if isinstance(tool, CustomTool))
+        return frozenset(custom)
+
+    @property
+    def uses_functions(self) -> bool:
+        """Whether calls are to be answered as `function_call`, the deprecated form."""
+        return bool(self.functions) and not self.tools
+
     def to_wire(self) -> dict[str, Any]:
         """Return exactly the fields that were set, unknown ones included."""
         return self.model_dump(exclude_unset=True, by_alias=True)

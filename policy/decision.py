@@ -1,0 +1,191 @@
+"""Which targets serve a request, as data: what was chosen, what was passed over, and why."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from policy.capabilities import required_by
+from policy.personas import with_parameters
+from policy.providers import Target
+from policy.schema import Candidate, Policy
+from policy.spelling import did_you_mean
+from translators.errors import NoProvider, UnknownPersona
+from translators.wire.request import ChatCompletionRequest
+
+__all__ = ["Decision", "Rejection", "Target", "decide"]
+
+# A client's `model` is repeated in an error only so far.
+_LONGEST_NAME = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A candidate that cannot serve the request.
+
+    Attributes:
+        provider: The provider's name in the policy.
+        model: The model that would have been asked.
+        reason: `missing_capabilities`: it cannot do what is needed, available or not;
+            `unavailable`: it could, but not now.
+        missing: The capabilities it lacks.
+        detail: For people: what is missing, and what to do.
+    """
+
+    provider: str
+    model: str
+    reason: Literal["missing_capabilities", "unavailable"]
+    missing: tuple[str, ...]
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where a request goes, and why; recorded whole on the trace.
+
+    Attributes:
+        persona: The persona, or `provider/model` where a model was named directly.
+        targets: Whom to ask, in this order; never empty.
+        reason: Why the first target is the first.
+        rejected: The candidates that were passed over, in the order of preference.
+        required: What the request needs, each with the reason or the parameter.
+    """
+
+    persona: str
+    targets: tuple[Target, ...]
+    reason: str
+    rejected: tuple[Rejection, ...] = ()
+    required: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def decide(
+    chat: ChatCompletionRequest, policy: Policy, availability: Mapping[str, str | None]
+) -> Decision:
+    """Choose the targets of a request, best first.
+
+    Args:
+        chat: The caller's request, before `policy.personas.apply`; `model` names the persona.
+        policy: The personas and providers.
+        availability: Provider to the reason why it cannot be used now, None where it can.
+
+    Raises:
+        UnknownPersona: `model` names none.
+        NoProvider: Nobody can serve it; says for each candidate what is missing.
+    """
+    name = chat.model
+    persona = policy.personas.get(name)
+    required: dict[str, str] = {}
+    if persona is None:
+        candidates = _direct(name, policy)
+    else:
+        candidates = policy.candidates[name]
+        required.update(persona.needs)
+        if persona.parameters:
+            # A default can need something, too: a persona of JSON answers needs `json_mode`.
+            chat = with_parameters(chat, persona)
+    for capability, path in required_by(chat).items():
+        required.setdefault(capability, path)
+
+    targets: list[Target] = []
+    rejected: list[Rejection] = []
+    needed = frozenset(required)
+    for candidate in candidates:
+        unavailable = availability.get(candidate.target.provider)
+        if unavailable is None and needed <= candidate.capabilities:
+            targets.append(candidate.target)
+        else:
+            rejected.append(_reject(candidate, needed, required, unavailable))
+    first = bool(targets) and targets[0] is candidates[0].target
+    reason = _reason(chosen=bool(targets), first=first, direct=persona is None)
+    last = policy.last_resort
+    if last is not None and persona is not None and not _holds(candidates, last):
+        unavailable = availability.get(last.target.provider)
+        if unavailable is None and needed <= last.capabilities:
+            targets.append(last.target)
+        else:
+            rejected.append(_reject(last, needed, required, unavailable))
+    if not targets:
+        raise _no_provider(name, rejected, required)
+    return Decision(name, tuple(targets), reason, tuple(rejected), required)
+
+
+def _holds(candidates: tuple[Candidate, ...], last: Candidate) -> bool:
+    return any(c.target.provider == last.target.provider for c in candidates)
+
+
+def _reason(*, chosen: bool, first: bool, direct: bool) -> str:
+    if direct:
+        return "the model was named directly"
+    if not chosen:
+        return "the default provider is the last resort: no preference qualifies"
+    return "first preference" if first else "the best preference that qualifies"
+
+
+def _reject(
+    candidate: Candidate,
+    needed: frozenset[str],
+    required: Mapping[str, str],
+    unavailable: str | None,
+) -> Rejection:
+    target = candidate.target
+    lacking = needed - candidate.capabilities
+    if not lacking:
+        return Rejection(target.provider, target.model, "unavailable", (), unavailable or "")
+    missing = tuple(capability for capability in required if capability in lacking)
+    parts = [f"it lacks `{capability}` ({required[capability]})" for capability in missing]
+    if unavailable is not None:
+        parts.append(unavailable)
+    detail = "; ".join(parts)
+    return Rejection(target.provider, target.model, "missing_capabilities", missing, detail)
+
+
+def _direct(name: str, policy: Policy) -> tuple[Candidate, ...]:
+    """Return the candidate for `provider/model`.
+
+    Raises:
+        UnknownPersona: The name is not of that form, or the policy does not allow it.
+    """
+    provider, slash, model = name.partition("/")
+    if slash and model and provider in policy.providers:
+        if policy.allow_direct_models:
+            return (policy.candidate(provider, model),)
+        hint = (
+            "Models can be named directly only where the policy says `allow_direct_models: true`."
+        )
+    else:
+        hint = did_you_mean(name, policy.personas, most=3)
+    shown = _shown(name)
+    raise UnknownPersona(
+        f"The model `{shown}` does not exist: no persona has this name. "
+        f"No provider satisfies requirements for persona '{shown}'. "
+        + (f"{hint} " if hint else "")
+        + "`GET /v1/models` lists the personas; the policy file defines them under `personas:`."
+    )
+
+
+def _shown(name: str) -> str:
+    printable = "".join(c if c.isprintable() else "?" for c in name[:_LONGEST_NAME])
+    return printable + "…" if len(name) > _LONGEST_NAME else printable
+
+
+def _no_provider(name: str, rejected: list[Rejection], required: Mapping[str, str]) -> NoProvider:
+    text = f"No provider satisfies requirements for persona '{_shown(name)}'"
+    if required:
+        needs = ", ".join(f"{capability} ({why})" for capability, why in required.items())
+        text += f", which are: {needs}"
+    candidates = "; ".join(
+        f"`{rejection.provider}` ({rejection.model}): {rejection.detail}" for rejection in rejected
+    )
+    error = NoProvider(
+        f"{text}. Candidates: {candidates}.",
+        unavailable=any(rejection.reason == "unavailable" for rejection in rejected),
+    )
+    error.param = _param_at_fault(rejected, required)
+    return error
+
+
+def _param_at_fault(rejected: list[Rejection], required: Mapping[str, str]) -> str | None:
+    """Return the parameter that no candidate can serve, if one parameter is to blame."""
+    for capability, why in required.items():
+        if " " not in why and all(capability in r.missing for r in rejected):
+            return why
+    return None

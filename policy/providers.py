@@ -1,0 +1,201 @@
+"""Provider rows: where a provider is, how to speak to it, and what it can do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+
+from policy.rows import Capabilities, Row, VariableNames, problem, problems
+from policy.spelling import did_you_mean, listed
+
+__all__ = ["DIALECTS", "ModelRow", "ProviderRow", "Target", "Timeouts"]
+
+DIALECTS = (
+    "openai_chat",
+    "openai_responses",
+    "anthropic_messages",
+    "gemini_generate",
+    "claude_agent",
+)
+"""The dialects a row may name. One that this version does not speak makes it unavailable."""
+
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class Timeouts(Row):
+    """The limits of one attempt at one provider, in seconds.
+
+    Attributes:
+        connect: Until the connection stands; short, since another provider may be at hand.
+        first_token: Until the first part of an answer; long, since reasoning models are silent
+            for minutes.
+        idle: Between two parts of an answer.
+        total: For the whole answer; None: no limit but the others.
+    """
+
+    connect: Seconds = 10.0
+    first_token: Seconds = 120.0
+    idle: Seconds = 120.0
+    total: Seconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One provider and one of its models.
+
+    Attributes:
+        provider: The provider's name in the policy.
+        model: The name that this provider knows the model by.
+        timeouts: The limits of one attempt.
+    """
+
+    provider: str
+    model: str
+    timeouts: Timeouts
+
+
+class ModelRow(Row):
+    """What is different for one model of a provider."""
+
+    capabilities: Capabilities
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _url(url: str) -> str:
+    remedy = "Write for instance `https://api.example.com/v1`."
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+        parts = None
+    if not usable or parts is None or any(c.isspace() for c in url):
+        raise problem("this is not the URL of a server", remedy)
+    if parts.username is not None or parts.password is not None:
+        raise problem(
+            "the URL holds credentials",
+            "Put the key in an environment variable and name that in `api_key_env`.",
+        )
+    if parts.query or parts.fragment:
+        raise problem("a base URL ends with its path", "Put what follows `?` under `query`.")
+    return url.rstrip("/")
+
+
+# An option that its row's dialect does not read would be dropped without a word.
+_ONLY_FOR: Mapping[str, str] = {
+    "stream_usage": "openai_chat",
+    "max_tokens_field": "openai_chat",
+    "message_extensions": "openai_chat",
+    "default_max_tokens": "anthropic_messages",
+    "pool": "claude_agent",
+}
+
+_CREDENTIALS = frozenset({"authorization", "proxy-authorization", "x-api-key", "api-key", "cookie"})
+
+
+class ProviderRow(Row):
+    """One provider.
+
+    Attributes:
+        dialect: The API it speaks: one of `DIALECTS`.
+        base_url: Where it is, without a slash at the end.
+        model: The model that is asked where a persona names none.
+        api_key_env: The environment variables its key may stand in; empty: it needs none.
+        api_key_header: The header for the bare key; None: as the dialect has it.
+        headers: Sent with each request.
+        query: Added to each URL, as Azure's `api-version`.
+        api_version: The API's version, where the dialect has versions.
+        capabilities: What its models can do.
+        models: What is different for single models.
+        timeouts: The limits of one attempt.
+        pool: How many processes are kept ready (`claude_agent`).
+        trace_context: What of the trace goes to the provider; `full` adds state and baggage,
+            for servers of one's own.
+        stream_usage: Whether streams are asked for token counts (`openai_chat`).
+        max_tokens_field: What the server calls the limit of an answer (`openai_chat`).
+        message_extensions: What becomes of other providers' extra keys in messages
+            (`openai_chat`).
+        default_max_tokens: The limit of an answer where nobody sets one (`anthropic_messages`,
+            whose API demands one); None: the translator's own.
+    """
+
+    dialect: str
+    base_url: Annotated[str, AfterValidator(_url)]
+    model: str = Field(min_length=1)
+    api_key_env: Annotated[VariableNames, BeforeValidator(_listed)] = ()
+    api_key_header: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]+$")
+    headers: dict[str, str] = Field(default_factory=dict[str, str])
+    query: dict[str, str] = Field(default_factory=dict[str, str])
+    api_version: str | None = None
+    capabilities: Capabilities = ("system_prompts", "streaming")
+    models: dict[str, ModelRow] = Field(default_factory=dict[str, ModelRow])
+    timeouts: Timeouts = Timeouts()
+    pool: int | None = Field(default=None, ge=1)
+    trace_context: Literal["none", "traceparent", "full"] = "traceparent"
+    stream_usage: bool = True
+    max_tokens_field: Literal["auto", "max_tokens", "max_completion_tokens"] = "auto"
+    message_extensions: Literal["strip", "forward"] = "strip"
+    default_max_tokens: int | None = Field(default=None, ge=1)
+
+    def capabilities_of(self, model: str) -> frozenset[str]:
+        """Return what a model of this provider can do."""
+        row = self.models.get(model)
+        return frozenset(self.capabilities if row is None else row.capabilities)
+
+    @field_validator("dialect")
+    @classmethod
+    def _is_known(cls, dialect: str) -> str:
+        if dialect not in DIALECTS:
+            raise problem(
+                f"unknown dialect `{dialect}`",
+                did_you_mean(dialect, DIALECTS) or f"The dialects are {listed(DIALECTS)}.",
+            )
+        return dialect
+
+    @field_validator("headers")
+    @classmethod
+    def _are_headers(cls, headers: dict[str, str]) -> dict[str, str]:
+        found = [
+            ((name,), error)
+            for name, value in headers.items()
+            if (error := _header_problem(name, value)) is not None
+        ]
+        if found:
+            raise problems(found)
+        return headers
+
+    @model_validator(mode="after")
+    def _options_have_effect(self) -> "ProviderRow":
+        found = [
+            (
+                (name,),
+                problem(
+                    f"this has no effect with the dialect `{self.dialect}`",
+                    f"Remove it; it is for `{dialect}`.",
+                ),
+            )
+            for name, dialect in _ONLY_FOR.items()
+            if name in self.model_fields_set and self.dialect != dialect
+        ]
+        if found:
+            raise problems(found)
+        return self
+
+
+def _header_problem(name: str, value: str) -> Any:
+    if name.lower() in _CREDENTIALS:
+        return problem(
+            "a credential does not belong in the policy file",
+            "Put it in an environment variable and name that in `api_key_env`; "
+            "`api_key_header` says which header it goes into.",
+        )
+    if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii():
+        return problem("this is not the name of a header", "Use letters, digits and `-`.")
+    if not (value.isascii() and value.isprintable()):
+        return problem("a header's value must be printable ASCII text in one line")
+    return None

@@ -1,0 +1,72 @@
+"""Who may ask: client keys."""
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Sequence
+
+from starlette.types import Scope
+
+from policy.schema import ClientKey
+from proxy.exchange import Caller
+from translators.errors import AccessDenied
+
+__all__ = ["Access"]
+
+
+class Access:
+    """Knows the client keys, by their SHA-256 only.
+
+    Args:
+        keys: From the environment, in the clear.
+        hashed: From the policy.
+    """
+
+    def __init__(self, keys: Iterable[str], hashed: Sequence[ClientKey]) -> None:
+        self._callers = [
+            (hashlib.sha256(key.encode()).digest(), Caller(f"key {number}"))
+            for number, key in enumerate(keys, start=1)
+        ]
+        for row in hashed:
+            personas = None if row.personas is None else frozenset(row.personas)
+            self._callers.append((bytes.fromhex(row.sha256), Caller(row.name, personas)))
+
+    @property
+    def open(self) -> bool:
+        """Whether anybody may ask, for want of keys."""
+        return not self._callers
+
+    def caller(self, scope: Scope) -> Caller:
+        """Return who sent a request.
+
+        Raises:
+            AccessDenied: The key is missing or wrong.
+        """
+        if not self._callers:
+            return Caller()
+        key = _bearer(scope)
+        if not key:
+            raise AccessDenied(
+                "You didn't provide an API key. Send one of this server's client keys as "
+                "`authorization: Bearer …`.",
+            )
+        digest = hashlib.sha256(key).digest()
+        found: Caller | None = None
+        # Every key is compared, whichever matches: the time says nothing about the keys.
+        for known, caller in self._callers:
+            if hmac.compare_digest(known, digest):
+                found = caller
+        if found is None:
+            raise AccessDenied("Incorrect API key provided: it is none of this server's keys.")
+        return found
+
+
+def _bearer(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            scheme, _, key = value.partition(b" ")
+            if scheme.lower() == b"bearer":
+                return key.strip()
+        elif name == b"api-key":
+            # Azure's clients send the key like this.
+            return value.strip()
+    return b""

@@ -1,0 +1,121 @@
+"""One attempt: one call of one provider, its time limits, and what becomes of it."""
+
+import asyncio
+import builtins
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from policy.schema import ProviderRow, Target
+from proxy.call import Call
+from proxy.exchange import Exchange
+from proxy.telemetry.spans import AttemptEnd, AttemptStart
+from translators.errors import ExecutionPlatformError, TimeoutError
+from translators.fidelity import Report
+from translators.protocol import Outcome
+from translators.wire.request import ChatCompletionRequest
+
+__all__ = ["Attempt", "time_limit"]
+
+TRACED = (
+    *("temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "stop", "n"),
+    *("max_tokens", "max_completion_tokens", "reasoning_effort"),
+)
+"""Request parameters that a span may show: none of them holds what the client said."""
+
+
+class Attempt:
+    """Starts when it is made; `end` may be called more than once, the first call counts."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        target: Target,
+        *,
+        row: ProviderRow,
+        report: Report,
+        reason: str,
+    ) -> None:
+        exchange.attempts += 1
+        exchange.target = target
+        exchange.report = report
+        exchange.outcome = None
+        self.exchange = exchange
+        self._ended = False
+        self._started = time.perf_counter()
+        self.target = target
+        self.outcome: Outcome | None = None
+        self._span = exchange.span.attempt(
+            AttemptStart(
+                provider=target.provider,
+                dialect=row.dialect,
+                model=target.model,
+                base_url=row.base_url,
+                number=exchange.attempts,
+                reason=reason,
+                stream=bool(exchange.chat.stream),
+                parameters=_traced(exchange.chat),
+                report=report,
+                trace_context=row.trace_context,
+            )
+        )
+        self.call = Call(carrier=self._span.carrier)
+
+    def opened(self, outcome: Outcome) -> None:
+        """Say that an answer is coming; `outcome` is kept up to date by its translator."""
+        self.outcome = self.exchange.outcome = outcome
+
+    def begun(self) -> None:
+        """Say that the commit point is reached."""
+        self._wait_is_over()
+        self.exchange.committed = time.perf_counter()
+        self._span.first_chunk(self.exchange.committed - self._started)
+
+    def end(self, end_reason: str = "completed", error: BaseException | None = None) -> None:
+        """Say that the attempt is over."""
+        if self._ended:
+            return
+        self._ended = True
+        exchange = self.exchange
+        if exchange.committed is None:
+            self._wait_is_over()
+        known = error if isinstance(error, ExecutionPlatformError) else None
+        if known is not None:
+            end_reason = "upstream_error"
+        exchange.end_reason = end_reason
+        self._span.end(
+            AttemptEnd(
+                call=self.call,
+                outcome=self.outcome,
+                end_reason=end_reason,
+                error=known,
+                chunks=exchange.chunks,
+            )
+        )
+
+    def _wait_is_over(self) -> None:
+        self.exchange.waited += time.perf_counter() - self._started
+
+
+def _traced(chat: ChatCompletionRequest) -> Mapping[str, Any]:
+    names = chat.model_fields_set.intersection(TRACED)
+    return {name: getattr(chat, name) for name in names}
+
+
+@asynccontextmanager
+async def time_limit(phase: str, seconds: float) -> AsyncGenerator[None]:
+    """Limit the block to `seconds`.
+
+    Raises:
+        TimeoutError: It took longer; `phase` says which limit it was.
+    """
+    scope = asyncio.timeout(seconds)
+    try:
+        async with scope:
+            yield
+    except builtins.TimeoutError as error:
+        # A limit further in has its own, more exact error.
+        if scope.expired():
+            raise TimeoutError(phase, seconds) from error
+        raise

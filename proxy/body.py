@@ -1,0 +1,88 @@
+"""Reads a request's body, within a size and a time."""
+
+import asyncio
+
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope
+
+from proxy.disconnect import ClientDisconnected
+from translators.errors import InvalidRequest
+
+__all__ = ["read_json_body"]
+
+
+async def read_json_body(
+    scope: Scope, receive: Receive, *, max_bytes: int, seconds: float
+) -> bytes:
+    """Return the body of a JSON request.
+
+    Args:
+        scope: Of the ASGI request.
+        receive: Of the ASGI request.
+        max_bytes: The largest body accepted.
+        seconds: How long the client may take to send it, whatever its size: a limit on
+            silence alone would let one byte a second hold a connection for ever.
+
+    Raises:
+        InvalidRequest: The content type is not JSON (415), the body too large (413) or too
+            slow (408).
+        ClientDisconnected: The client left.
+    """
+    headers = Headers(scope=scope)
+    _check_headers(headers, max_bytes)
+    try:
+        async with asyncio.timeout(seconds):
+            return await _read(receive, max_bytes)
+    except TimeoutError:
+        raise InvalidRequest(
+            f"The body of the request did not arrive within {seconds:g} s.",
+            code="request_timeout",
+            status=408,
+        ) from None
+
+
+def _check_headers(headers: Headers, max_bytes: int) -> None:
+    content_type = headers.get("content-type", "")
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        raise InvalidRequest(
+            f"The content type must be `application/json`, not `{content_type[:100]}`."
+            if content_type
+            else "The header `content-type: application/json` is missing.",
+            code="unsupported_media_type",
+            status=415,
+        )
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise InvalidRequest(
+            "Compressed request bodies are not accepted; send the body as it is.",
+            code="unsupported_content_encoding",
+            status=415,
+        )
+    length = headers.get("content-length", "0")
+    if length.isdecimal() and int(length) > max_bytes:
+        raise _too_large(max_bytes)
+
+
+async def _read(receive: Receive, max_bytes: int) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnected
+        piece = message.get("body", b"")
+        size += len(piece)
+        if size > max_bytes:
+            raise _too_large(max_bytes)
+        pieces.append(piece)
+        if not message.get("more_body", False):
+            return b"".join(pieces)
+
+
+def _too_large(max_bytes: int) -> InvalidRequest:
+    return InvalidRequest(
+        f"The body of the request is larger than the {max_bytes} bytes this server accepts "
+        "(EP_MAX_BODY_BYTES).",
+        code="request_too_large",
+        status=413,
+    )

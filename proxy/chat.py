@@ -1,0 +1,106 @@
+"""`POST /v1/chat/completions`."""
+
+import asyncio
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from proxy.body import read_json_body
+from proxy.disconnect import cancelled_on_disconnect
+from proxy.engine import Engine
+from proxy.errors import ServerStopping, error_response
+from proxy.event_stream import EventStream
+from proxy.exchange import Exchange
+from proxy.middleware import RequestState
+from proxy.service import Service
+from translators.errors import ExecutionPlatformError, InvalidRequest
+from translators.wire.request import parse_request
+
+__all__ = ["ChatCompletions"]
+
+
+class ChatCompletions:
+    """The endpoint, as a bare ASGI application: what it opens, it closes in the same block."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        service = Service.of(scope)
+        settings = service.settings
+        state = RequestState.of(scope)
+        try:
+            caller = service.access.caller(scope)
+            body = await read_json_body(
+                scope,
+                receive,
+                max_bytes=settings.max_body_bytes,
+                seconds=settings.body_timeout,
+            )
+            exchange = Exchange(
+                chat=parse_request(body),
+                request_id=state.request_id,
+                caller=caller,
+                strict=_strict(scope),
+                span=state.span,
+            )
+        except ExecutionPlatformError as error:
+            state.error = error
+            await error_response(error)(scope, receive, send)
+            return
+        state.exchange = exchange
+
+        def gone() -> None:
+            exchange.cancelled_because = exchange.end_reason = "client_disconnect"
+
+        async with cancelled_on_disconnect(receive, gone):
+            if exchange.chat.stream:
+                out = EventStream(send, exchange.headers, settings.heartbeat)
+                response = await _stream(service.engine, exchange, out)
+            else:
+                response = await _complete(service.engine, exchange)
+            if response is not None:
+                await response(scope, receive, send)
+
+
+async def _complete(engine: Engine, exchange: Exchange) -> Response:
+    try:
+        completion = await engine.complete(exchange)
+    except ExecutionPlatformError as error:
+        return _with_headers(error_response(error), exchange)
+    return _with_headers(Response(completion.data, media_type="application/json"), exchange)
+
+
+async def _stream(engine: Engine, exchange: Exchange, out: EventStream) -> Response | None:
+    """Write a streamed answer; return a response where it failed before it began."""
+    async with out:
+        try:
+            async with engine.stream(exchange) as batches:
+                async for batch in batches:
+                    await out.chunks(batch)
+        except ExecutionPlatformError as error:
+            if not out.started:
+                return _with_headers(error_response(error), exchange)
+            await out.error(error)
+        except asyncio.CancelledError:
+            if out.started and exchange.cancelled_because == "server_shutdown":
+                await out.error(ServerStopping())
+            raise
+        else:
+            await out.done()
+    return None
+
+
+def _with_headers(response: Response, exchange: Exchange) -> Response:
+    response.raw_headers += exchange.headers()
+    return response
+
+
+def _strict(scope: Scope) -> bool:
+    for name, value in scope["headers"]:
+        if name == b"x-ep-strict":
+            word = value.strip().lower()
+            if word in (b"true", b"1"):
+                return True
+            if word in (b"false", b"0"):
+                return False
+            raise InvalidRequest("The header `x-ep-strict` must be `true` or `false`.")
+    return False

@@ -1,0 +1,84 @@
+"""`check`: is the configuration right, and what would each persona use?"""
+
+import argparse
+from collections.abc import Mapping
+
+from policy.decision import decide
+from policy.schema import Policy
+from proxy.cli.table import columns
+from proxy.config import availability
+from proxy.service import access_of, load_configuration
+from proxy.telemetry.setup import wants_telemetry
+from translators.errors import NoProvider
+from translators.json import encode
+from translators.wire.request import ChatCompletionRequest, parse_request
+
+__all__ = ["available", "plain_request", "run"]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what would be used; return 1 if a persona can be served by nobody."""
+    configuration = load_configuration()
+    policy, settings = configuration.policy, configuration.settings
+    print(
+        f"policy     {settings.policy or 'the shipped one'}: "
+        f"{len(policy.personas)} personas, {len(policy.providers)} providers"
+    )
+    print(
+        f"server     {settings.host}:{settings.port}, "
+        f"{'anybody may ask' if access_of(configuration).open else 'client keys are required'}"
+    )
+    traces = (
+        "on"
+        if wants_telemetry(configuration.environment)
+        else ("off (set OTEL_EXPORTER_OTLP_ENDPOINT)")
+    )
+    print(f"tracing    {traces}")
+
+    reasons = available(policy, configuration.environment, sandbox=settings.sandbox)
+    print("\nProviders")
+    rows = [
+        (name, "ok" if reasons[name] is None else "unavailable", reasons[name] or row.base_url)
+        for name, row in policy.providers.items()
+    ]
+    print(columns(rows, indent="  "))
+
+    print("\nPersonas, for a plain streamed request")
+    lines: list[tuple[str, str, str]] = []
+    served = True
+    for name in policy.personas:
+        try:
+            decision = decide(plain_request(name), policy, reasons)
+        except NoProvider as error:
+            served = False
+            lines.append((name, "NOBODY", error.message))
+            continue
+        first, *others = decision.targets
+        then = ", then " + ", ".join(target.provider for target in others) if others else ""
+        skipped = "".join(f"; not {r.provider}: {r.detail}" for r in decision.rejected)
+        lines.append((name, f"{first.provider} ({first.model}){then}", decision.reason + skipped))
+    print(columns(lines, indent="  "))
+    if not served:
+        print(
+            "\nA persona that nobody serves is refused with status 503. `serve --sandbox` "
+            "serves all of them without keys."
+        )
+    return 0 if served else 1
+
+
+def plain_request(persona: str) -> ChatCompletionRequest:
+    """Return the simplest request for a persona."""
+    messages = [{"role": "user", "content": "Hello"}]
+    return parse_request(encode({"model": persona, "messages": messages, "stream": True}))
+
+
+def available(
+    policy: Policy, environment: Mapping[str, str], *, sandbox: bool
+) -> Mapping[str, str | None]:
+    """Return why each provider cannot be used, or None; with the sandbox, keys do not count."""
+    if not sandbox:
+        return availability(policy, environment)
+    keyless = {
+        name: row.model_copy(update={"api_key_env": ()}) for name, row in policy.providers.items()
+    }
+    return availability(policy.replace(providers=keyless), environment)

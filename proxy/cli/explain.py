@@ -1,0 +1,72 @@
+"""`explain`: where a request would go, and why."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import msgspec
+
+from policy.decision import Decision, decide
+from policy.personas import apply
+from proxy.cli.check import available, plain_request
+from proxy.cli.table import columns
+from proxy.environment import ConfigurationError
+from proxy.service import load_configuration
+from translators.errors import NoProvider
+from translators.wire.request import ChatCompletionRequest, parse_request
+
+__all__ = ["run"]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the decision; return 1 if there is no provider."""
+    configuration = load_configuration()
+    policy = configuration.policy
+    chat = _request(options.request, options.persona)
+    reasons = available(policy, configuration.environment, sandbox=configuration.settings.sandbox)
+    try:
+        decision = decide(chat, policy, reasons)
+    except NoProvider as error:
+        print(f"Nobody can serve this: it would be refused with status {error.status_hint}.")
+        print(error.message)
+        return 1
+    _print(decision)
+    persona = policy.personas.get(decision.persona)
+    if persona is not None:
+        applied = apply(chat, persona)
+        added = [n for n in persona.parameters if getattr(chat, n) is None]
+        print("\nThe persona adds")
+        print(f"  {len(applied.messages) - len(chat.messages)} system message")
+        for name in added:
+            print(f"  {name}: {getattr(applied, name)}")
+    return 0
+
+
+def _print(decision: Decision) -> None:
+    print(f"Persona    {decision.persona}")
+    print(f"Chosen     {decision.targets[0].provider}: {decision.reason}")
+    print("\nThe request needs")
+    needs = list(decision.required.items()) or [("nothing special", "")]
+    print(columns(needs, indent="  "))
+    print("\nWould be asked, in this order")
+    targets = [
+        (str(i), target.provider, target.model) for i, target in enumerate(decision.targets, 1)
+    ]
+    print(columns(targets, indent="  "))
+    if decision.rejected:
+        print("\nPassed over")
+        print(columns([(r.provider, r.model, r.detail) for r in decision.rejected], indent="  "))
+
+
+def _request(path: str | None, persona: str) -> ChatCompletionRequest:
+    if path is None:
+        return plain_request(persona)
+    try:
+        text = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"--request {path}: {error.strerror}.") from None
+    try:
+        body = msgspec.json.decode(text, type=dict[str, object])
+    except msgspec.DecodeError as error:
+        raise ConfigurationError(f"--request {path}: not a JSON object: {error}.") from None
+    return parse_request(msgspec.json.encode({**body, "model": persona}))

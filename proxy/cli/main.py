@@ -1,0 +1,143 @@
+"""`execution-platform`: the commands and their options."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from policy.errors import PolicyError
+from proxy import __version__
+from proxy.cli.installation import check_installation
+from proxy.environment import ConfigurationError
+from proxy.telemetry.setup import TelemetryError
+from translators.errors import ExecutionPlatformError
+
+__all__ = ["main"]
+
+DESCRIPTION = """\
+Serves personas - named jobs with a prompt, parameters and a list of providers - to any program
+that speaks OpenAI's Chat Completions API.
+"""
+
+EPILOGUE = """\
+Settings come from options, then from EP_* variables, then from a .env file in the working
+directory. Providers' keys: EP_OPENAI_API_KEY or OPENAI_API_KEY, EP_ANTHROPIC_API_KEY or
+ANTHROPIC_API_KEY. The README lists all of them.
+
+Try it without any key:   execution-platform serve --sandbox
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status: 1 for wrong configuration, 2 for wrong use."""
+    options = _parser().parse_args(arguments)
+    try:
+        check_installation()
+        _to_environment(options)
+        command = import_module(f"proxy.cli.{options.command}")
+        return int(command.run(options))
+    except (PolicyError, ConfigurationError, TelemetryError) as error:
+        print(f"execution-platform: the configuration is wrong.\n{error}", file=sys.stderr)
+        return 1
+    except ExecutionPlatformError as error:
+        print(f"execution-platform: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # `… | head` closed the pipe: nobody reads on, and that is no error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _to_environment(options: argparse.Namespace) -> None:
+    """Make options into variables: worker processes read the same configuration from them."""
+    for name in ("policy", "host", "port", "workers"):
+        value = getattr(options, name, None)
+        if value is not None:
+            os.environ[f"EP_{name.upper()}"] = str(value)
+    if getattr(options, "sandbox", False):
+        os.environ["EP_SANDBOX"] = "1"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="execution-platform",
+        description=DESCRIPTION,
+        epilog=EPILOGUE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--policy", metavar="FILE", help="policy file (default: EP_POLICY, else the shipped one)"
+    )
+    sandbox = argparse.ArgumentParser(add_help=False)
+    sandbox.add_argument(
+        "--sandbox",
+        action="store_true",
+        help="simulated providers inside the process: no key, no network, no cost",
+    )
+
+    serve = _command(commands.add_parser, "serve", "start the server", [common, sandbox])
+    serve.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    serve.add_argument("--port", type=int, help="port to listen on (default 8080; 0: any)")
+    serve.add_argument("--workers", type=int, metavar="N", help="server processes (default 1)")
+    serve.add_argument(
+        "--insecure-no-auth",
+        action="store_true",
+        help="without client keys, listen on other addresses than loopback all the same",
+    )
+
+    _command(
+        commands.add_parser,
+        "check",
+        "validate policy and environment; say what each persona would use, and why",
+        [common, sandbox],
+    )
+    _command(commands.add_parser, "personas", "list the personas", [common, sandbox])
+
+    explain = _command(
+        commands.add_parser,
+        "explain",
+        "say where a request would go, and why, without calling anybody",
+        [common, sandbox],
+    )
+    explain.add_argument("persona", help="the persona, as in the request's `model`")
+    explain.add_argument(
+        "--request", metavar="FILE", help="JSON body of a request (- for standard input)"
+    )
+
+    chat = _command(
+        commands.add_parser,
+        "chat",
+        "talk to a persona; answers are streamed, /exit or Ctrl-D ends it",
+        [common, sandbox],
+    )
+    chat.add_argument("persona", help="the persona to talk to")
+    chat.add_argument(
+        "--url",
+        help="a running server, for instance http://127.0.0.1:8080 (default: in this process); "
+        "its client key is read from EP_API_KEY",
+    )
+    return parser
+
+
+def _command(
+    add: Callable[..., argparse.ArgumentParser],
+    name: str,
+    summary: str,
+    parents: list[argparse.ArgumentParser],
+) -> argparse.ArgumentParser:
+    parser = add(
+        name, help=summary, description=summary[0].upper() + summary[1:] + ".", parents=parents
+    )
+    parser.set_defaults(command=name)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""`serve`: start the server."""
+
+import argparse
+import logging
+import sys
+
+from proxy import server
+from proxy.service import Configuration, access_of, load_configuration
+
+__all__ = ["run"]
+
+EXAMPLE = """\
+curl {url}/v1/chat/completions -H 'content-type: application/json'{key} -d '
+  {{"model": "{persona}", "stream": true,
+   "messages": [{{"role": "user", "content": "Design a REST API"}}]}}'"""
+
+SANDBOX = """\
+
+The sandbox answers: simulated models behind the real translation path, no key and no network.
+Ask it for a tool call, a delay or a failure: write [sandbox tool=get_weather], [sandbox delay=3]
+or [sandbox fail=529] into a message; proxy/sandbox/README.md has the list."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until a signal comes."""
+    configuration = load_configuration()
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=configuration.settings.log_level.upper(),
+        format="%(levelname)s %(name)s: %(message)s",
+    )
+    listener = server.bind(configuration, insecure=options.insecure_no_auth)
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{shown}:{port}"
+    server.run(configuration, listener, on_started=lambda: _announce(configuration, url))
+    return 0
+
+
+def _announce(configuration: Configuration, url: str) -> None:
+    policy, access = configuration.policy, access_of(configuration)
+    print(f"Execution Platform listens on {url}")
+    print(f"Personas: {', '.join(policy.personas)}")
+    if configuration.settings.sandbox:
+        print(SANDBOX)
+    print("\nTry:")
+    key = "" if access.open else " -H 'authorization: Bearer YOUR-CLIENT-KEY'"
+    print(EXAMPLE.format(url=url, key=key, persona=next(iter(policy.personas), "PERSONA")))
+    shown_key = "anything" if access.open else "YOUR-CLIENT-KEY"
+    print(f"\nPoint your tool at it: base_url={url}/v1 api_key={shown_key}", flush=True)

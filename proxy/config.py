@@ -1,0 +1,348 @@
+"""Configuration: the environment and the policy file, read once, before anything is served."""
+
+import math
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from pydantic import SecretStr
+
+from policy import build
+from policy.document import Document, parse
+from policy.errors import PolicyError
+from policy.schema import Policy, ProviderRow
+from policy.spelling import did_you_mean, listed
+from proxy.environment import (
+    ConfigurationError,
+    is_key_name,
+    load_environment,
+    non_empty,
+    unknown_variables,
+)
+from proxy.registry import BUILT_IN
+
+__all__ = [
+    "ConfigurationError",
+    "SandboxUrls",
+    "Settings",
+    "api_key",
+    "api_keys",
+    "availability",
+    "load_environment",
+    "load_policy",
+    "load_settings",
+    "with_sandbox",
+]
+
+MIB: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says about the server; times in seconds.
+
+    Attributes:
+        policy: The policy file (`EP_POLICY`); None: the shipped one.
+        host: The address to listen on (`EP_HOST`).
+        port: The port (`EP_PORT`); 0: any that is free.
+        workers: Server processes (`EP_WORKERS`).
+        timeout: The longest wait for an answer to begin, and for a whole answer that is not
+            streamed, across all attempts (`EP_TIMEOUT`).
+        client_keys: The keys that clients may use (`EP_CLIENT_KEYS`).
+        heartbeat: A stream's silence after which a comment is sent, and between two of them;
+            0: never (`EP_HEARTBEAT`).
+        max_body_bytes: The largest request body (`EP_MAX_BODY_BYTES`).
+        body_timeout: The longest wait for a request's body (`EP_BODY_TIMEOUT`).
+        drain_timeout: How long open answers may go on after SIGTERM (`EP_DRAIN_TIMEOUT`).
+        sandbox: Whether the simulated providers stand in for the real ones (`EP_SANDBOX`).
+        strict: Overrides the policy's `strict`; None: as the policy says (`EP_STRICT`).
+        default_provider: Overrides the policy's (`EP_DEFAULT_PROVIDER`).
+        log_level: Of `LOG_LEVELS` (`EP_LOG_LEVEL`).
+    """
+
+    policy: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 8080
+    workers: int = 1
+    timeout: float = 300.0
+    client_keys: tuple[SecretStr, ...] = ()
+    heartbeat: float = 15.0
+    max_body_bytes: int = 16 * MIB
+    body_timeout: float = 60.0
+    drain_timeout: float = 30.0
+    sandbox: bool = False
+    strict: bool | None = None
+    default_provider: str | None = None
+    log_level: str = "info"
+
+
+LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+
+
+class _Wrong(ValueError):
+    """A value that a setting cannot have; the text says what would be right."""
+
+
+def _seconds(value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number) or number <= 0:
+        raise _Wrong("a number of seconds above 0, for instance 30")
+    return number
+
+
+def _seconds_or_never(value: str) -> float:
+    try:
+        return 0.0 if float(value) == 0 else _seconds(value)
+    except ValueError:
+        raise _Wrong("a number of seconds, or 0 for never") from None
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def read(value: str) -> int:
+        # `isdecimal` alone would take other scripts' digits, `int` alone `1_000` and `+1`.
+        number = int(value) if value.isascii() and value.isdecimal() and len(value) < 20 else -1
+        if not least <= number <= most:
+            raise _Wrong(f"a whole number from {least} to {most}")
+        return number
+
+    return read
+
+
+def _switch(value: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True}
+    words |= {"0": False, "false": False, "no": False, "off": False}
+    if value.lower() not in words:
+        raise _Wrong("1 or 0 (or true, false, yes, no, on, off)")
+    return words[value.lower()]
+
+
+def _host(value: str) -> str:
+    if any(c.isspace() or c == "/" for c in value):
+        raise _Wrong("an address or a host name, for instance 127.0.0.1 or 0.0.0.0")
+    return value
+
+
+def _log_level(value: str) -> str:
+    if value.lower() not in LOG_LEVELS:
+        raise _Wrong(f"one of {', '.join(LOG_LEVELS)}")
+    return value.lower()
+
+
+def _keys(value: str) -> tuple[SecretStr, ...]:
+    keys = [key.strip() for key in value.split(",") if key.strip()]
+    if not keys or not all(key.isascii() and key.isprintable() and " " not in key for key in keys):
+        raise _Wrong("keys separated by commas, of printable ASCII characters without spaces")
+    return tuple(SecretStr(key) for key in keys)
+
+
+_READ: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
+    "EP_POLICY": ("policy", Path),
+    "EP_HOST": ("host", _host),
+    "EP_PORT": ("port", _whole(0, 65535)),
+    "EP_WORKERS": ("workers", _whole(1, 512)),
+    "EP_TIMEOUT": ("timeout", _seconds),
+    "EP_CLIENT_KEYS": ("client_keys", _keys),
+    "EP_HEARTBEAT": ("heartbeat", _seconds_or_never),
+    "EP_MAX_BODY_BYTES": ("max_body_bytes", _whole(1024, 2**40)),
+    "EP_BODY_TIMEOUT": ("body_timeout", _seconds),
+    "EP_DRAIN_TIMEOUT": ("drain_timeout", _seconds_or_never),
+    "EP_SANDBOX": ("sandbox", _switch),
+    "EP_STRICT": ("strict", _switch),
+    "EP_DEFAULT_PROVIDER": ("default_provider", str),
+    "EP_LOG_LEVEL": ("log_level", _log_level),
+}
+"""Variable to the field of `Settings` it sets, and its reader."""
+
+_SECRET: Final = frozenset({"EP_CLIENT_KEYS"})
+
+_NOT_SETTINGS: Final = frozenset({"EP_RECORDED_TRAFFIC"})
+"""`EP_` variables that others read: the tests, for the recorded traffic."""
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings.
+
+    Args:
+        environ: None: the process's environment and `.env` in the working directory.
+
+    Raises:
+        ConfigurationError: A value is wrong, or an `EP_` variable is not known. Variables that
+            hold keys are left to `load_policy`, which knows their names.
+    """
+    found = non_empty(load_environment() if environ is None else environ)
+    fields: dict[str, Any] = {}
+    wrong: list[str] = []
+    for name, (attribute, read) in _READ.items():
+        if name not in found:
+            continue
+        try:
+            fields[attribute] = read(found[name])
+        except _Wrong as error:
+            shown = "the value" if name in _SECRET else f"`{found[name][:80]}`"
+            wrong.append(f"{name}: {shown} is not right: it must be {error}.")
+    others = [name for name in found if name not in _NOT_SETTINGS and not is_key_name(name)]
+    wrong += unknown_variables(others, _READ)
+    if wrong:
+        raise ConfigurationError(*wrong)
+    return Settings(**fields)
+
+
+def load_policy(path: Path | str | None = None, environ: Mapping[str, str] | None = None) -> Policy:
+    """Read the policy: the shipped one, and a file of one's own over it.
+
+    Args:
+        path: The file; None: the one that `EP_POLICY` names, or none.
+        environ: For `EP_POLICY`, `EP_DEFAULT_PROVIDER` and `EP_STRICT`, which win over the
+            file; None: the process's environment and `.env`.
+
+    Raises:
+        PolicyError: The file is wrong; the text has every error with its line.
+        ConfigurationError: A variable is wrong, or an `EP_…_KEY` belongs to no provider.
+    """
+    found = non_empty(load_environment() if environ is None else environ)
+    path = path if path is not None else found.get("EP_POLICY")
+    document, folder = _shipped("persona_policy.yaml"), _SHIPPED
+    if path is not None:
+        own = parse(_text_of(path), str(path))
+        document = build.merged(document, own)
+        # Personas come whole from one of the two files, and so do their prompts.
+        folder = Path(path).parent if "personas" in own.data else _SHIPPED
+    policy = build.build(
+        document,
+        capabilities=build.capability_table(_shipped("capabilities.yaml")),
+        read_prompt=lambda name: folder.joinpath(name).read_text(encoding="utf-8"),
+    )
+    return _with_environment(policy, found)
+
+
+_SHIPPED: Final = files("policy")
+"""The shipped files, as resources: found in a checkout and in an installed wheel alike."""
+
+
+def _shipped(name: str) -> Document:
+    return parse(_SHIPPED.joinpath(name).read_text(encoding="utf-8"), f"policy/{name}")
+
+
+def _text_of(path: Path | str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeError:
+        raise PolicyError(
+            str(path), problem="the file is not UTF-8 text", remedy="Save it as UTF-8."
+        ) from None
+    except OSError as error:
+        raise PolicyError(
+            str(path),
+            problem=f"the file cannot be read ({error.strerror})",
+            remedy="Name an existing file in `EP_POLICY` or with `--policy`.",
+        ) from None
+
+
+def _with_environment(policy: Policy, found: Mapping[str, str]) -> Policy:
+    wrong: list[str] = []
+    changes: dict[str, Any] = {}
+    default = found.get("EP_DEFAULT_PROVIDER")
+    if default is not None:
+        changes["default_provider"] = default
+        if default not in policy.providers:
+            hint = did_you_mean(default, policy.providers)
+            known = listed(sorted(policy.providers))
+            wrong.append(
+                f"EP_DEFAULT_PROVIDER: the policy has no provider `{default[:80]}`. "
+                f"{hint} Its providers are {known}.".replace("  ", " ")
+            )
+    if "EP_STRICT" in found:
+        changes["strict"] = load_settings({"EP_STRICT": found["EP_STRICT"]}).strict
+    keys = {name for row in policy.providers.values() for name in row.api_key_env}
+    wrong += unknown_variables(filter(is_key_name, found), {n for n in keys if n[:3] == "EP_"})
+    if wrong:
+        raise ConfigurationError(*wrong)
+    return policy.replace(**changes) if changes else policy
+
+
+def availability(
+    policy: Policy, environ: Mapping[str, str], dialects: Collection[str] = BUILT_IN
+) -> dict[str, str | None]:
+    """Return for each provider why it cannot be used, or None where it can.
+
+    Args:
+        policy: The providers.
+        environ: For their keys.
+        dialects: Those that this version speaks.
+    """
+    return {name: _reason(row, environ, dialects) for name, row in policy.providers.items()}
+
+
+def _reason(row: ProviderRow, environ: Mapping[str, str], dialects: Collection[str]) -> str | None:
+    if row.dialect not in dialects:
+        return f"the dialect `{row.dialect}` is not part of this version yet"
+    if row.api_key_env and api_key(row, environ) is None:
+        return f"no API key: set {' or '.join(row.api_key_env)}"
+    return None
+
+
+def api_key(row: ProviderRow, environ: Mapping[str, str]) -> SecretStr | None:
+    """Return a provider's key, from the first of its variables that is set."""
+    for name in row.api_key_env:
+        if value := (environ.get(name) or _SANDBOX_KEYS.get(name, "")).strip():
+            return SecretStr(value)
+    return None
+
+
+def api_keys(policy: Policy, environ: Mapping[str, str]) -> dict[str, SecretStr]:
+    """Return the keys of the providers that have one."""
+    keys = {name: api_key(row, environ) for name, row in policy.providers.items()}
+    return {name: key for name, key in keys.items() if key is not None}
+
+
+class SandboxUrls(Protocol):
+    """Where the simulated providers listen."""
+
+    @property
+    def openai_base_url(self) -> str:
+        """Of the dialect `openai_chat`."""
+        ...
+
+    @property
+    def anthropic_base_url(self) -> str:
+        """Of the dialect `anthropic_messages`."""
+        ...
+
+
+_SANDBOX_KEYS: Final[Mapping[str, str]] = {"EP_SANDBOX_KEY": "sandbox"}
+"""Stands for the key of every simulated provider; no real key ever goes to the sandbox."""
+
+
+def with_sandbox(policy: Policy, sandbox: SandboxUrls) -> Policy:
+    """Return the policy with its providers on the sandbox, as far as it speaks their dialects.
+
+    Credentials, headers and query of the real provider are left out; models, capabilities and
+    time limits stay, so that routing is what it would be.
+    """
+    urls = {
+        "openai_chat": sandbox.openai_base_url,
+        "anthropic_messages": sandbox.anthropic_base_url,
+    }
+    return policy.replace(
+        providers={
+            name: _in_sandbox(row, urls[row.dialect]) if row.dialect in urls else row
+            for name, row in policy.providers.items()
+        }
+    )
+
+
+def _in_sandbox(row: ProviderRow, url: str) -> ProviderRow:
+    return row.model_copy(
+        update={
+            "base_url": url,
+            "api_key_env": tuple(_SANDBOX_KEYS),
+            "api_key_header": None,
+            "headers": {},
+            "query": {},
+        }
+    )

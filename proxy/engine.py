@@ -1,0 +1,283 @@
+"""Serves one request: decision, attempts, commit point.
+
+The commit point is the first chunk in which a client sees part of the answer. Until it, a failed
+provider is replaced by the next and the client never knows; from it on, the answer is this
+provider's or an error.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from policy.decision import Decision, decide
+from policy.fallback import next_step
+from policy.personas import apply
+from policy.schema import Policy, Target
+from proxy.attempt import Attempt, time_limit
+from proxy.exchange import Exchange
+from proxy.provider import Batches, ChatProvider, Prepared
+from translators.errors import (
+    AccessDenied,
+    ExecutionPlatformError,
+    NoProvider,
+    ProviderError,
+    TimeoutError,
+    TranslationError,
+)
+from translators.protocol import Chunk, Completion, ResponseContext
+from translators.wire.request import ChatCompletionRequest
+
+__all__ = ["Engine"]
+
+ResultT = TypeVar("ResultT")
+_Run = Callable[[Prepared, Attempt], Awaitable[ResultT]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A streamed answer that has reached its commit point."""
+
+    attempt: Attempt
+    connection: AsyncExitStack
+    head: list[list[Chunk]]
+    tail: Batches
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The in-process core; HTTP and `execution_platform` are two thin fronts of it.
+
+    Attributes:
+        policy: Personas and provider rows.
+        availability: For each provider, why it cannot be used, or None.
+        providers: Those that can be used.
+        timeout: Seconds that an answer may take to begin, over all attempts; also a whole
+            answer that is not streamed.
+        strict: Refuse a request of which a provider would ignore something.
+    """
+
+    policy: Policy
+    availability: Mapping[str, str | None]
+    providers: Mapping[str, ChatProvider]
+    timeout: float = 300.0
+    strict: bool = False
+
+    def decide(self, exchange: Exchange) -> Decision:
+        """Choose where the request may go.
+
+        Raises:
+            RouterError: Nowhere, or not for this caller.
+        """
+        chat, allowed = exchange.chat, exchange.caller.personas
+        decision = decide(chat, self.policy, self.availability)
+        if allowed is not None and decision.persona not in allowed:
+            raise AccessDenied(
+                f"The key `{exchange.caller.name}` may not use the persona `{chat.model}`.",
+                code="model_not_allowed",
+                status=403,
+            )
+        exchange.decision = decision
+        for rejection in decision.rejected:
+            exchange.span.event(
+                "ep.route.rejected",
+                {
+                    "ep.route.candidate": rejection.provider,
+                    "ep.route.reason": rejection.reason,
+                    "ep.route.missing": list(rejection.missing),
+                },
+            )
+        return decision
+
+    async def complete(self, exchange: Exchange) -> Completion:
+        """Return a whole answer.
+
+        Raises:
+            ExecutionPlatformError: No provider gave one.
+        """
+        return await self._drive(exchange, self._complete)
+
+    @asynccontextmanager
+    async def stream(self, exchange: Exchange) -> AsyncGenerator[Batches]:
+        """Open a streamed answer.
+
+        Entering tries target after target until one has reached the commit point; leaving
+        closes the provider's connection.
+
+        Raises:
+            ExecutionPlatformError: No target could begin an answer; or, while the chunks are
+                read, the answer broke off.
+        """
+        begun = await self._drive(exchange, self._begin)
+        async with begun.connection, aclosing(_deliver(begun, exchange)) as batches:
+            yield batches
+
+    async def _drive(self, exchange: Exchange, run: _Run[ResultT]) -> ResultT:
+        try:
+            decision = self.decide(exchange)
+            return await self._try_targets(exchange, decision, run)
+        except ExecutionPlatformError as error:
+            exchange.error = error
+            raise
+
+    async def _try_targets(
+        self, exchange: Exchange, decision: Decision, run: _Run[ResultT]
+    ) -> ResultT:
+        chat = apply(exchange.chat, self.policy.personas.get(decision.persona))
+        refusal: TranslationError | None = None
+        failure: ProviderError | None = None
+        left = len(decision.targets)
+        for target in decision.targets:
+            left -= 1
+            try:
+                prepared = self._prepare(exchange, chat, target)
+            except TranslationError as error:
+                refusal = refusal or error
+                _rejected(exchange, target, error)
+                continue
+            reason = "fallback" if failure else "initial"
+            while True:
+                attempt = Attempt(
+                    exchange,
+                    target,
+                    row=self.policy.providers[target.provider],
+                    report=prepared.report,
+                    reason=reason,
+                )
+                try:
+                    return await run(prepared, attempt)
+                except ProviderError as error:
+                    error.provider = target.provider
+                    failure = error
+                if not await self._try_again(exchange, failure, reason, more_targets=left > 0):
+                    break
+                reason = "retry"
+        # A provider that failed says more than one that could not even be asked.
+        raise failure or refusal or NoProvider("No target is left to try.", unavailable=True)
+
+    async def _try_again(
+        self, exchange: Exchange, failure: ProviderError, reason: str, *, more_targets: bool
+    ) -> bool:
+        """Return whether to try the same target again, after the wait; False for the next.
+
+        Raises:
+            ProviderError: `failure`, where neither can help.
+        """
+        step = next_step(
+            failure,
+            same_target_tries=2 if reason == "retry" else 1,
+            more_targets=more_targets,
+            seconds_left=self._left(exchange),
+        )
+        if step.action == "fail":
+            raise failure
+        if step.action == "next_target":
+            return False
+        exchange.waited += step.delay
+        await asyncio.sleep(step.delay)
+        return True
+
+    def _prepare(self, exchange: Exchange, chat: ChatCompletionRequest, target: Target) -> Prepared:
+        context = ResponseContext(
+            id=f"chatcmpl-{exchange.request_id.removeprefix('req_')}",
+            created=int(time.time()),
+            model=target.model,
+            include_usage=chat.wants_usage,
+        )
+        provider = self.providers[target.provider]
+        prepared = provider.prepare(chat, model=target.model, context=context)
+        ignored = prepared.report.ignored
+        if ignored and (exchange.strict or self.strict):
+            raise TranslationError(
+                f"`{ignored[0]}` would be ignored by the provider `{target.provider}`, and the "
+                "request is strict. Leave it out, or send the request without "
+                "`x-ep-strict: true`.",
+                param=ignored[0],
+            )
+        return prepared
+
+    def _left(self, exchange: Exchange) -> float:
+        """Seconds until the answer must have begun."""
+        return self.timeout - (time.perf_counter() - exchange.started)
+
+    def _limit(self, exchange: Exchange, seconds: float | None) -> float:
+        left = self._left(exchange)
+        if left <= 0:
+            raise TimeoutError("total", self.timeout)
+        return left if seconds is None else min(seconds, left)
+
+    async def _complete(self, prepared: Prepared, attempt: Attempt) -> Completion:
+        try:
+            limit = self._limit(attempt.exchange, attempt.target.timeouts.total)
+            async with time_limit("total", limit):
+                completion = await prepared.complete(attempt.call)
+            attempt.opened(completion.outcome)
+            attempt.begun()
+        except BaseException as error:
+            attempt.end(_end_reason(attempt.exchange, error), error)
+            raise
+        attempt.end()
+        return completion
+
+    async def _begin(self, prepared: Prepared, attempt: Attempt) -> _Begun:
+        connection = AsyncExitStack()
+        try:
+            limit = self._limit(attempt.exchange, attempt.target.timeouts.first_token)
+            async with time_limit("first_token", limit):
+                opened = await connection.enter_async_context(prepared.stream(attempt.call))
+                attempt.opened(opened.outcome)
+                head = await _read_head(opened.batches)
+        except BaseException as error:
+            attempt.end(_end_reason(attempt.exchange, error), error)
+            await connection.aclose()
+            raise
+        attempt.begun()
+        return _Begun(attempt, connection, head, opened.batches)
+
+
+async def _read_head(batches: Batches) -> list[list[Chunk]]:
+    """Read up to and including the first chunk that a client could not un-see."""
+    head: list[list[Chunk]] = []
+    async for batch in batches:
+        head.append(batch)
+        if any(chunk.payload for chunk in batch):
+            break
+    return head
+
+
+async def _deliver(begun: _Begun, exchange: Exchange) -> AsyncGenerator[list[Chunk]]:
+    try:
+        for batch in begun.head:
+            exchange.chunks += len(batch)
+            yield batch
+        async for batch in begun.tail:
+            exchange.chunks += len(batch)
+            yield batch
+    except BaseException as error:
+        if isinstance(error, ProviderError):
+            error.provider = begun.attempt.target.provider
+            exchange.error = error
+        begun.attempt.end(_end_reason(exchange, error), error)
+        raise
+    begun.attempt.end()
+
+
+def _end_reason(exchange: Exchange, error: BaseException) -> str:
+    """Say why an answer ended that was not complete."""
+    if isinstance(error, Exception):
+        return "upstream_error" if isinstance(error, ProviderError) else "internal_error"
+    # Cancelled, or closed half-way: whoever does it knows why, and says so beforehand.
+    return exchange.cancelled_because
+
+
+def _rejected(exchange: Exchange, target: Target, error: TranslationError) -> None:
+    exchange.span.event(
+        "ep.route.rejected",
+        {
+            "ep.route.candidate": target.provider,
+            "ep.route.reason": "translation",
+            "ep.route.missing": [error.param or ""],
+        },
+    )

@@ -1,0 +1,111 @@
+"""Server-sent events out: what came together is written together; silence is filled with pings."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
+
+from starlette.types import Send
+
+from translators.errors import ExecutionPlatformError
+from translators.json import encode
+from translators.protocol import Chunk
+
+__all__ = ["EventStream"]
+
+Headers = list[tuple[bytes, bytes]]
+
+DONE = b"data: [DONE]\n\n"
+PING = b": ping\n\n"
+
+STREAM_HEADERS: Headers = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class EventStream:
+    """One streamed response; the status line is sent with the first thing there is to say.
+
+    After `heartbeat` seconds without a write a comment is sent, again and again. The first of
+    them starts the response, so that clients and the boxes before them do not give up; from
+    then on the status is 200 whatever happens.
+
+    Args:
+        send: Of the ASGI request.
+        headers: Called when the response starts: what is known by then.
+        heartbeat: Seconds of silence before a comment; 0 for never.
+    """
+
+    def __init__(self, send: Send, headers: Callable[[], Headers], heartbeat: float) -> None:
+        self._send = send
+        self._headers = headers
+        self._heartbeat = heartbeat
+        self._loop = asyncio.get_running_loop()
+        self._lock = asyncio.Lock()
+        self._written = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+        self._ping: asyncio.Task[None] | None = None
+        self.started = False
+
+    async def __aenter__(self) -> "EventStream":
+        self._arm()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._ping is not None:
+            self._ping.cancel()
+
+    async def chunks(self, batch: Sequence[Chunk]) -> None:
+        """Write chunks, in one write."""
+        if len(batch) == 1:
+            data = b"data: " + batch[0].data + b"\n\n"
+        else:
+            data = b"".join(_framed(chunk.data for chunk in batch))
+        await self._write(data)
+
+    async def done(self) -> None:
+        """Say that the answer is complete."""
+        await self._write(DONE, last=True)
+
+    async def error(self, error: ExecutionPlatformError) -> None:
+        """Say that the answer broke off: one error event, and no `[DONE]` behind it."""
+        await self._write(b"data: " + encode(error.to_wire()) + b"\n\n", last=True)
+
+    async def _write(self, data: bytes, *, last: bool = False) -> None:
+        async with self._lock:
+            if not self.started:
+                self.started = True
+                headers = STREAM_HEADERS + self._headers()
+                await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+            await self._send({"type": "http.response.body", "body": data, "more_body": not last})
+        self._written = self._loop.time()
+
+    def _arm(self) -> None:
+        if self._heartbeat > 0:
+            self._timer = self._loop.call_at(self._written + self._heartbeat, self._tick)
+
+    def _tick(self) -> None:
+        # One timer a stream, moved when it fires, not at every write.
+        if self._loop.time() < self._written + self._heartbeat:
+            self._arm()
+        elif self._lock.locked():
+            # A write waits for the client: it is not the provider that is silent.
+            self._timer = self._loop.call_later(self._heartbeat, self._tick)
+        else:
+            self._ping = self._loop.create_task(self._write(PING))
+            self._timer = self._loop.call_later(self._heartbeat, self._tick)
+
+
+def _framed(payloads: Iterable[bytes]) -> Iterable[bytes]:
+    for data in payloads:
+        yield b"data: "
+        yield data
+        yield b"\n\n"

@@ -1,0 +1,121 @@
+"""The record of one request: what the answer's headers, the spans and the decision log say."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from policy.decision import Decision
+from policy.schema import Target
+from proxy.telemetry.spans import NO_TELEMETRY, RequestSpan
+from translators.errors import ExecutionPlatformError
+from translators.fidelity import Report
+from translators.protocol import Outcome
+from translators.wire.request import ChatCompletionRequest
+
+__all__ = ["Caller", "Exchange"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks.
+
+    Attributes:
+        name: Of the client key; never the key itself.
+        personas: The personas the key may use; None for all.
+    """
+
+    name: str = "anonymous"
+    personas: frozenset[str] | None = None
+
+
+ANYBODY = Caller()
+
+
+@dataclass(slots=True)
+class Exchange:
+    """Made by a front for each request; filled in by the engine as things happen.
+
+    Attributes:
+        chat: The request as the client sent it.
+        request_id: For the client, the spans and the log.
+        caller: Who asks.
+        strict: Refuse a request of which a provider would ignore something.
+        span: The request's span.
+        started: `time.perf_counter()` when the request had been read.
+        decision: Where it may go, and why.
+        target: The provider and model that answer, or were tried last.
+        report: What that provider's dialect does not carry over.
+        attempts: Calls of providers so far.
+        waited: Seconds spent waiting for providers until the answer began.
+        committed: `time.perf_counter()` when the answer began.
+        outcome: What is known of the answer.
+        chunks: How many went to the client.
+        end_reason: How the answer ended.
+        cancelled_because: The end reason of a cancelled answer; whoever cancels it for another
+            reason than a shutdown sets it first.
+        error: Why it failed, if it did.
+    """
+
+    chat: ChatCompletionRequest
+    request_id: str
+    caller: Caller = ANYBODY
+    strict: bool = False
+    span: RequestSpan = field(default_factory=lambda: NO_TELEMETRY.request({}))
+    started: float = field(default_factory=time.perf_counter)
+    decision: Decision | None = None
+    target: Target | None = None
+    report: Report = field(default_factory=Report)
+    attempts: int = 0
+    waited: float = 0.0
+    committed: float | None = None
+    outcome: Outcome | None = None
+    chunks: int = 0
+    end_reason: str = "completed"
+    cancelled_because: str = "server_shutdown"
+    error: ExecutionPlatformError | None = None
+
+    @property
+    def overhead_ms(self) -> float:
+        """Milliseconds until the answer began (or until now), without the waits for providers."""
+        until = self.committed if self.committed is not None else time.perf_counter()
+        return max(0.0, (until - self.started - self.waited) * 1000)
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Return the response headers that say what happened, as far as it is known."""
+        headers = [
+            (b"x-ep-attempts", b"%d" % self.attempts),
+            (b"x-ep-overhead-ms", b"%.2f" % self.overhead_ms),
+        ]
+        if self.decision is not None:
+            headers.append((b"x-ep-persona", _header(self.decision.persona)))
+        if self.target is not None:
+            headers.append((b"x-ep-provider", _header(self.target.provider)))
+        if self.report.ignored:
+            headers.append((b"x-ep-ignored-params", _header(", ".join(self.report.ignored))))
+        if self.report.emulated:
+            headers.append((b"x-ep-emulated-params", _header(", ".join(self.report.emulated))))
+        return headers
+
+    def attributes(self) -> Mapping[str, str | bool | int | float]:
+        """Return the attributes of the request's span."""
+        attributes: dict[str, str | bool | int | float] = {
+            "ep.request.id": self.request_id,
+            "ep.model.requested": self.chat.model,
+            "ep.stream": bool(self.chat.stream),
+            "ep.attempts": self.attempts,
+            "ep.key.name": self.caller.name,
+            "ep.stream.end_reason": self.end_reason,
+        }
+        if self.decision is not None:
+            attributes["ep.persona"] = self.decision.persona
+        if self.target is not None:
+            attributes["ep.provider.served"] = self.target.provider
+            attributes["ep.model.served"] = (
+                self.outcome.model if self.outcome and self.outcome.model else self.target.model
+            )
+        return attributes
+
+
+def _header(value: str) -> bytes:
+    """Return a header value: names of our own, or a client's field names with odd characters."""
+    return value.encode("ascii", "backslashreplace").translate(None, b"\r\n\0")[:2000]

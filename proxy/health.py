@@ -1,0 +1,92 @@
+"""What could be served right now: which provider is configured, and which is reachable."""
+
+import asyncio
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+from proxy.engine import Engine
+
+__all__ = ["Health"]
+
+PROBE_SECONDS = 2.0
+"""How long a provider's address may take to accept a connection."""
+
+PROBE_AGE = 10.0
+"""Seconds for which a probe's result is used again: probes of ours must not be a load."""
+
+
+class Health:
+    """Knows what an engine could serve; probes its providers' addresses."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = asyncio.Lock()
+        self._probed_at = -PROBE_AGE
+        self._reachable: dict[str, str] = {}
+
+    async def report(self) -> tuple[bool, dict[str, Any]]:
+        """Return whether every persona can be served by somebody, and all that is known."""
+        async with self._lock:
+            if time.monotonic() - self._probed_at > PROBE_AGE:
+                await self._probe()
+        providers = {name: self._provider(name) for name in self._engine.policy.providers}
+        personas = {name: self._persona(name, providers) for name in self._engine.policy.personas}
+        ready = all(persona["status"] == "ok" for persona in personas.values())
+        body = {
+            "status": "ready" if ready else "degraded",
+            "personas": personas,
+            "providers": providers,
+        }
+        return ready, body
+
+    async def _probe(self) -> None:
+        rows = {
+            name: row.base_url
+            for name, row in self._engine.policy.providers.items()
+            if self._engine.availability.get(name) is None
+        }
+        results = await asyncio.gather(*(_connect(url) for url in rows.values()))
+        self._reachable = dict(zip(rows, results, strict=True))
+        self._probed_at = time.monotonic()
+
+    def _provider(self, name: str) -> dict[str, Any]:
+        row = self._engine.policy.providers[name]
+        unavailable = self._engine.availability.get(name)
+        status: dict[str, Any] = {"dialect": row.dialect, "configured": unavailable is None}
+        if unavailable is not None:
+            return {**status, "status": "unavailable", "detail": unavailable}
+        trouble = self._reachable.get(name, "")
+        return {
+            **status,
+            "status": "unreachable" if trouble else "ok",
+            "reachable": not trouble,
+            **({"detail": trouble} if trouble else {}),
+        }
+
+    def _persona(self, name: str, providers: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        policy = self._engine.policy
+        needed = policy.personas[name].needs
+        candidates = list(policy.candidates[name])
+        if policy.last_resort is not None:
+            candidates.append(policy.last_resort)
+        able = [c.target.provider for c in candidates if c.capabilities.issuperset(needed)]
+        usable = [provider for provider in able if providers[provider]["status"] == "ok"]
+        if usable:
+            return {"status": "ok", "provider": usable[0]}
+        return {"status": "unavailable", "candidates": able}
+
+
+async def _connect(url: str) -> str:
+    """Return what keeps us from connecting to a URL's server; empty where nothing does."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            _, writer = await asyncio.open_connection(parts.hostname, port)
+    except TimeoutError:
+        return f"no connection to {parts.hostname}:{port} within {PROBE_SECONDS:g} s"
+    except OSError as error:
+        return f"no connection to {parts.hostname}:{port}: {error.strerror or type(error).__name__}"
+    writer.close()
+    return ""

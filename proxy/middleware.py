@@ -1,0 +1,134 @@
+"""What surrounds every request: its id, its span, its line in the log, and the last resort.
+
+Pure ASGI. Starlette's `BaseHTTPMiddleware` hides `http.disconnect` from the endpoint and costs
+374 µs a request.
+"""
+
+import logging
+import re
+import uuid
+from dataclasses import dataclass
+from typing import cast
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from proxy.disconnect import ClientDisconnected
+from proxy.errors import InternalError, error_response
+from proxy.exchange import Exchange
+from proxy.service import Service
+from proxy.telemetry.spans import RequestSpan
+from translators.errors import ExecutionPlatformError, ProviderError
+from translators.json import encode
+
+__all__ = ["RequestMiddleware", "RequestState"]
+
+_KEY = "ep.request"
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{1,128}")
+
+log = logging.getLogger("execution_platform")
+
+
+@dataclass(slots=True)
+class RequestState:
+    """One request, for whoever handles a part of it.
+
+    Attributes:
+        request_id: The caller's `x-request-id` where it is well formed, else one of ours.
+        span: The request's span.
+        exchange: Set by the chat endpoint once the request was read.
+        error: Set where a request was refused before that.
+        status: Of the response, once it has started.
+        is_stream: Whether that response is an event stream.
+    """
+
+    request_id: str
+    span: RequestSpan
+    exchange: Exchange | None = None
+    error: ExecutionPlatformError | None = None
+    status: int | None = None
+    is_stream: bool = False
+
+    @staticmethod
+    def of(scope: Scope) -> "RequestState":
+        """Return the state of the request that `scope` belongs to."""
+        return cast("RequestState", scope[_KEY])
+
+
+class RequestMiddleware:
+    """Wraps the whole application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        service = Service.of(scope)
+        state = RequestState(_request_id(scope), service.telemetry.request(scope))
+        scope[_KEY] = state
+        headers = [(b"x-request-id", state.request_id.encode())]
+        if state.span.traceresponse is not None:
+            headers.append((b"traceresponse", state.span.traceresponse))
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                state.status = message["status"]
+                message["headers"] = [*message["headers"], *headers]
+                state.is_stream = _is_stream(message)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        except ClientDisconnected:
+            pass
+        except Exception as error:  # noqa: BLE001  the last resort: nothing may escape unanswered
+            await self._internal_error(error, state, scope, receive, send_with_headers)
+        finally:
+            _finish(state, service)
+
+    async def _internal_error(
+        self, error: Exception, state: RequestState, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        log.error("internal error in request %s", state.request_id, exc_info=error)
+        state.error = answer = InternalError(state.request_id)
+        if state.status is None:
+            await error_response(answer)(scope, receive, send)
+        elif state.is_stream:
+            event = b"data: " + encode(answer.to_wire()) + b"\n\n"
+            await send({"type": "http.response.body", "body": event, "more_body": False})
+        else:
+            # Half of a body of known length: only a broken connection says so.
+            raise error
+
+
+def _finish(state: RequestState, service: Service) -> None:
+    exchange = state.exchange
+    error = state.error or (exchange.error if exchange else None)
+    state.span.end(
+        status=state.status,
+        attributes=exchange.attributes() if exchange else {"ep.request.id": state.request_id},
+        error_type=_error_type(error),
+    )
+    if exchange is not None:
+        service.decisions.write(exchange, status=state.status, trace_id=state.span.trace_id)
+
+
+def _is_stream(message: Message) -> bool:
+    headers: list[tuple[bytes, bytes]] = message["headers"]
+    return any(value.startswith(b"text/event-stream") for _, value in headers)
+
+
+def _request_id(scope: Scope) -> str:
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    for name, value in headers:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return value.decode("ascii")
+    return f"req_{uuid.uuid4().hex}"
+
+
+def _error_type(error: ExecutionPlatformError | None) -> str | None:
+    if isinstance(error, ProviderError):
+        return error.native_type or error.kind
+    return (error.code or type(error).__name__) if error is not None else None

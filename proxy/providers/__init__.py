@@ -1,0 +1,1 @@
+"""Providers, one module per API dialect: which transport, which credentials, which errors."""

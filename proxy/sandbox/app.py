@@ -1,0 +1,113 @@
+"""The sandbox as one ASGI application, a path prefix per provider."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import Receive, Scope, Send
+
+from proxy.sandbox.anthropic_messages.dialect import AnthropicMessages
+from proxy.sandbox.dialect import Dialect, Rejection
+from proxy.sandbox.endpoint import Endpoint, respond
+from proxy.sandbox.exchange import Exchange
+from proxy.sandbox.journal import Journal
+from proxy.sandbox.jsontypes import JsonObject
+from proxy.sandbox.openai_chat.dialect import OpenAIChat
+
+__all__ = ["create_sandbox", "journal_of"]
+
+
+def create_sandbox() -> Starlette:
+    """Return a new sandbox with counters and a memory of its own.
+
+    The paths are the providers' own below `/openai` and `/anthropic`; `/_sandbox/stats` and
+    `/_sandbox/requests` tell what arrived.
+    """
+    journal = Journal()
+    openai, anthropic = OpenAIChat(), AnthropicMessages()
+    app = Starlette(
+        routes=[
+            _mount("/openai", openai, journal, generate="/v1/chat/completions"),
+            _mount("/anthropic", anthropic, journal, generate="/v1/messages"),
+            *_inspection(journal),
+        ]
+    )
+    app.state.journal = journal
+    return app
+
+
+def journal_of(app: Starlette) -> Journal:
+    """Return the journal of an application made by `create_sandbox`."""
+    return app.state.journal
+
+
+def _mount(
+    prefix: str, dialect: OpenAIChat | AnthropicMessages, journal: Journal, *, generate: str
+) -> Mount:
+    models = Lookup(dialect, journal, dialect.models)
+    return Mount(
+        prefix,
+        routes=[
+            Route(generate, Endpoint(dialect, journal), methods=["POST"]),
+            Route("/v1/models", models, methods=["GET"]),
+            Route("/v1/models/{id:path}", models, methods=["GET"]),
+            Route("/{rest:path}", Lookup(dialect, journal, dialect.no_such_path)),
+        ],
+    )
+
+
+class Lookup:
+    """Answers a request that needs no more than its path."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        journal: Journal,
+        find: Callable[[str, str], JsonObject],
+    ) -> None:
+        self._dialect = dialect
+        self._journal = journal
+        self._find = find
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, as an ASGI application."""
+        exchange = Exchange(scope, receive, send)
+        serial = self._journal.next_serial()
+        headers = self._dialect.headers(serial)
+        self._journal.record(exchange.method, exchange.path, exchange.headers, None)
+        try:
+            self._dialect.admit(exchange.headers)
+            wanted: str = scope.get("path_params", {}).get("id", "")
+            body = self._find(wanted, f"{exchange.method} {_local(scope)}")
+            await respond(exchange, 200, body, headers)
+        except Rejection as rejection:
+            error = self._dialect.error_body(rejection.error, serial)
+            await respond(exchange, rejection.status, error, headers)
+
+
+def _local(scope: Scope) -> str:
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
+def _inspection(journal: Journal) -> list[BaseRoute]:
+    async def stats(_: Request) -> Response:
+        return JSONResponse(journal.stats())
+
+    async def requests(_: Request) -> Response:
+        return JSONResponse(list(journal.requests))
+
+    async def forget(_: Request) -> Response:
+        journal.forget()
+        return Response(status_code=204)
+
+    def route(path: str, serve: Callable[[Request], Awaitable[Response]], method: str) -> Route:
+        return Route(path, serve, methods=[method])
+
+    return [
+        route("/_sandbox/stats", stats, "GET"),
+        route("/_sandbox/requests", requests, "GET"),
+        route("/_sandbox/requests", forget, "DELETE"),
+    ]

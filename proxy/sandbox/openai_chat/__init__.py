@@ -1,0 +1,1 @@
+"""OpenAI Chat Completions, as `api.openai.com` speaks it (openai 3.54 and recordings)."""

@@ -1,0 +1,111 @@
+"""Runs the application under uvicorn."""
+
+import errno
+import ipaddress
+import math
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from proxy.app import create_app
+from proxy.config import ConfigurationError
+from proxy.service import Configuration, access_of
+
+__all__ = ["bind", "run"]
+
+KEEP_ALIVE = 75
+"""Seconds an idle client connection is kept; the official SDKs keep theirs for longer than
+uvicorn's default of five and would lose requests in the race."""
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_started()
+
+
+def bind(configuration: Configuration, *, insecure: bool) -> socket.socket:
+    """Return the socket to listen on.
+
+    Args:
+        configuration: Address, port and client keys.
+        insecure: Listen on any address although there are no client keys.
+
+    Raises:
+        ConfigurationError: The address is not to be had, or everybody could use the keys
+            of the operator through it.
+    """
+    settings = configuration.settings
+    if access_of(configuration).open and not insecure and not _is_loopback(settings.host):
+        raise ConfigurationError(
+            f"Without client keys the server listens on loopback only, not on `{settings.host}`: "
+            "anybody who reaches it could use your providers. Set EP_CLIENT_KEYS, or add "
+            "`client_keys` to the policy, or insist with --insecure-no-auth."
+        )
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        what = "another program listens there already; choose another port with --port or EP_PORT"
+        if error.errno != errno.EADDRINUSE:
+            what = error.strerror or str(error)
+        raise ConfigurationError(
+            f"The server cannot listen on {settings.host}:{settings.port}: {what}."
+        ) from None
+    listener.set_inheritable(True)
+    return listener
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def run(
+    configuration: Configuration, listener: socket.socket, *, on_started: Callable[[], None]
+) -> None:
+    """Serve until a signal; open answers may then go on for the drain time.
+
+    Args:
+        configuration: Read and checked.
+        listener: Bound, not yet listening.
+        on_started: Called when requests are accepted (with several workers: when they are
+            about to be).
+    """
+    settings = configuration.settings
+    several = settings.workers > 1
+    config = uvicorn.Config(
+        # Worker processes read the environment anew: a configuration cannot be sent to them.
+        "proxy.app:create_app" if several else create_app(configuration),
+        factory=several,
+        workers=settings.workers,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_level="warning" if settings.log_level in ("debug", "info") else settings.log_level,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=math.ceil(settings.drain_timeout),
+    )
+    if several:
+        on_started()
+        Multiprocess(config, sockets=[listener]).run()
+    else:
+        _Server(config, on_started).run(sockets=[listener])

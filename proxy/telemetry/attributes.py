@@ -1,0 +1,71 @@
+"""Attribute names, in one place: the GenAI conventions are still moving.
+
+Source: semantic-conventions-genai 1.42.0-dev for `gen_ai.*` (`cache_creation` is the older name
+of `cache_write`; Jaeger's UI still reads it, so both are set), semantic-conventions 1.44 for the
+rest. `ep.*` is ours. `gen_ai.*` stands on attempts only: back ends that see it on two spans count
+the tokens twice.
+"""
+
+from typing import Final
+
+__all__ = ["PROVIDER_NAMES", "REQUEST_PARAMETERS"]
+
+OPERATION: Final = "gen_ai.operation.name"
+PROVIDER: Final = "gen_ai.provider.name"
+REQUEST_MODEL: Final = "gen_ai.request.model"
+REQUEST_STREAM: Final = "gen_ai.request.stream"
+RESPONSE_ID: Final = "gen_ai.response.id"
+RESPONSE_MODEL: Final = "gen_ai.response.model"
+FINISH_REASONS: Final = "gen_ai.response.finish_reasons"
+TIME_TO_FIRST_CHUNK: Final = "gen_ai.response.time_to_first_chunk"
+INPUT_TOKENS: Final = "gen_ai.usage.input_tokens"
+OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
+CACHE_READ_TOKENS: Final = "gen_ai.usage.cache_read.input_tokens"
+CACHE_WRITE_TOKENS: Final = "gen_ai.usage.cache_write.input_tokens"
+CACHE_CREATION_TOKENS: Final = "gen_ai.usage.cache_creation.input_tokens"
+REASONING_TOKENS: Final = "gen_ai.usage.reasoning.output_tokens"
+
+METHOD: Final = "http.request.method"
+ROUTE: Final = "http.route"
+STATUS: Final = "http.response.status_code"
+RESEND_COUNT: Final = "http.request.resend_count"
+PATH: Final = "url.path"
+SCHEME: Final = "url.scheme"
+PROTOCOL_VERSION: Final = "network.protocol.version"
+CLIENT_ADDRESS: Final = "client.address"
+SERVER_ADDRESS: Final = "server.address"
+SERVER_PORT: Final = "server.port"
+USER_AGENT: Final = "user_agent.original"
+ERROR_TYPE: Final = "error.type"
+
+ATTEMPT_NUMBER: Final = "ep.attempt.number"
+ATTEMPT_REASON: Final = "ep.attempt.reason"
+ATTEMPT_PROVIDER: Final = "ep.upstream.name"
+UPSTREAM_REQUEST_ID: Final = "ep.upstream.request_id"
+IGNORED: Final = "ep.params.ignored"
+EMULATED: Final = "ep.params.emulated"
+CHUNKS: Final = "ep.stream.chunks"
+END_REASON: Final = "ep.stream.end_reason"
+NATIVE_FINISH_REASON: Final = "ep.response.native_finish_reason"
+
+PROVIDER_NAMES: Final = {
+    "openai_chat": "openai",
+    "openai_responses": "openai",
+    "anthropic_messages": "anthropic",
+    "claude_agent": "anthropic",
+    "gemini_generate": "gcp.gemini",
+}
+"""Dialect to `gen_ai.provider.name`, which the conventions define as the telemetry's flavour."""
+
+REQUEST_PARAMETERS: Final = {
+    "max_tokens": "gen_ai.request.max_tokens",
+    "max_completion_tokens": "gen_ai.request.max_tokens",
+    "temperature": "gen_ai.request.temperature",
+    "top_p": "gen_ai.request.top_p",
+    "frequency_penalty": "gen_ai.request.frequency_penalty",
+    "presence_penalty": "gen_ai.request.presence_penalty",
+    "seed": "gen_ai.request.seed",
+    "n": "gen_ai.request.choice.count",
+    "reasoning_effort": "gen_ai.request.reasoning.level",
+}
+"""OpenAI's field to the attribute that shows it: none of them holds what a client said."""

@@ -1,0 +1,55 @@
+"""Telemetry from the standard `OTEL_*` variables.
+
+A tracer provider made by hand reads most of them itself, but not `OTEL_TRACES_EXPORTER` nor the
+protocol: those are read here. Telemetry is on when one of the variables asks for it, and off at
+no cost otherwise; the SDK is not even imported then.
+"""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from proxy import __version__
+from proxy.telemetry.spans import NO_TELEMETRY, Telemetry
+
+__all__ = ["TelemetryError", "create_telemetry", "wants_telemetry"]
+
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+
+
+class TelemetryError(ValueError):
+    """An `OTEL_*` variable asks for something that is not there."""
+
+
+def wants_telemetry(environment: Mapping[str, str]) -> bool:
+    """Whether the variables ask for traces."""
+    if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return False
+    exporter = environment.get("OTEL_TRACES_EXPORTER", "").strip().lower()
+    if exporter:
+        return exporter != "none"
+    return any(environment.get(name) for name in _ENDPOINTS)
+
+
+def create_telemetry(environment: Mapping[str, str]) -> Telemetry:
+    """Return telemetry as the variables have it; call it once per process, when serving starts.
+
+    A provider made at import time loses its spans: a worker process exits without running what
+    would flush them.
+
+    Raises:
+        TelemetryError: The exporter or protocol is not known, or not installed.
+    """
+    if not wants_telemetry(environment):
+        return NO_TELEMETRY
+    return importlib.import_module("proxy.telemetry.export").connect(
+        exporter=environment.get("OTEL_TRACES_EXPORTER", "").strip().lower() or "otlp",
+        protocol=_first(environment, _PROTOCOLS) or "http/protobuf",
+        version=__version__,
+        unknown=TelemetryError,
+    )
+
+
+def _first(environment: Mapping[str, str], variables: tuple[str, ...]) -> Any:
+    return next((environment[name] for name in variables if environment.get(name)), None)

@@ -1,0 +1,168 @@
+"""The spans of one request, as the rest of the proxy sees them; and their absence."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from proxy.call import Call
+from translators.errors import ExecutionPlatformError
+from translators.fidelity import Report
+from translators.protocol import Outcome
+
+__all__ = [
+    "NO_TELEMETRY",
+    "AttemptEnd",
+    "AttemptSpan",
+    "AttemptStart",
+    "Attributes",
+    "NoTelemetry",
+    "RequestSpan",
+    "Telemetry",
+]
+
+Attributes = Mapping[str, str | bool | int | float | Sequence[str]]
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStart:
+    """What is known when an attempt begins.
+
+    Attributes:
+        provider: Its name in the policy.
+        dialect: The API it is called by.
+        model: The model that is asked.
+        base_url: Where the provider is.
+        number: From 1, over all targets of the request.
+        reason: `initial`, `retry` (same target) or `fallback`.
+        stream: Whether the answer is to be streamed.
+        parameters: Of the request, by their name in OpenAI's API.
+        report: What the translation ignored and emulated.
+        trace_context: How much of it the provider may see: `none`, `traceparent` or `full`.
+    """
+
+    provider: str
+    dialect: str
+    model: str
+    base_url: str
+    number: int
+    reason: str
+    stream: bool
+    parameters: Mapping[str, Any]
+    report: Report
+    trace_context: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnd:
+    """What is known when an attempt is over.
+
+    Attributes:
+        call: Status and request id of the provider's answer.
+        outcome: What the answer said of itself; None where none came.
+        end_reason: `completed`, `client_disconnect`, `server_shutdown` or `upstream_error`.
+        error: Why it failed, if it did.
+        chunks: How many chunks went to the client.
+    """
+
+    call: Call
+    outcome: Outcome | None
+    end_reason: str
+    error: ExecutionPlatformError | None = None
+    chunks: int = 0
+
+
+class AttemptSpan(Protocol):
+    """One call of a provider."""
+
+    @property
+    def carrier(self) -> Mapping[str, str]:
+        """Trace context for the provider: the attempt's own, never the caller's."""
+        ...
+
+    def first_chunk(self, seconds: float) -> None:
+        """Note the first part of the answer, `seconds` after the start."""
+        ...
+
+    def end(self, end: AttemptEnd) -> None:
+        """End the span."""
+        ...
+
+
+class RequestSpan(Protocol):
+    """One request of a client."""
+
+    @property
+    def traceresponse(self) -> bytes | None:
+        """The value of the `traceresponse` header, or None where nothing is traced."""
+        ...
+
+    @property
+    def trace_id(self) -> str | None:
+        """The trace's id in hexadecimal, for the decision log."""
+        ...
+
+    def event(self, name: str, attributes: Attributes) -> None:
+        """Note something that happened."""
+        ...
+
+    def attempt(self, start: AttemptStart) -> AttemptSpan:
+        """Start the span of one call of a provider."""
+        ...
+
+    def end(self, *, status: int | None, attributes: Attributes, error_type: str | None) -> None:
+        """End the span."""
+        ...
+
+
+class Telemetry(Protocol):
+    """Creates spans, and delivers them."""
+
+    def request(self, scope: Mapping[str, Any]) -> RequestSpan:
+        """Start the span of the request that an ASGI scope describes."""
+        ...
+
+    async def shutdown(self) -> None:
+        """Deliver what is left, within a few seconds."""
+        ...
+
+
+class _NoAttempt:
+    carrier: Mapping[str, str] = {}
+
+    def first_chunk(self, seconds: float) -> None:
+        pass
+
+    def end(self, end: AttemptEnd) -> None:
+        pass
+
+
+class _NoRequest:
+    traceresponse: bytes | None = None
+    trace_id: str | None = None
+
+    def event(self, name: str, attributes: Attributes) -> None:
+        pass
+
+    def attempt(self, start: AttemptStart) -> AttemptSpan:
+        return _NO_ATTEMPT
+
+    def end(self, *, status: int | None, attributes: Attributes, error_type: str | None) -> None:
+        pass
+
+
+class NoTelemetry:
+    """Telemetry that is off: one shared object, nothing allocated."""
+
+    def request(self, scope: Mapping[str, Any]) -> RequestSpan:
+        """Return a span that records nothing."""
+        return _NO_REQUEST
+
+    async def shutdown(self) -> None:
+        """Nothing to deliver."""
+
+
+_NO_ATTEMPT = _NoAttempt()
+_NO_REQUEST = _NoRequest()
+NO_TELEMETRY = NoTelemetry()

@@ -1,0 +1,122 @@
+"""What real services answered to recorded requests is what the sandbox answers to them."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.sandbox.anthropic_messages.content import sign
+from proxy.sandbox.anthropic_messages.dialect import AnthropicMessages
+from proxy.sandbox.dialect import Dialect, Rejection
+from proxy.sandbox.openai_chat.dialect import OpenAIChat
+
+_FOLDER = Path(
+    os.environ.get("EP_RECORDED_TRAFFIC")
+    or Path(__file__).parents[3] / "shared" / "recorded-traffic"
+)
+_MCP = "the MCP connector is a beta"
+_TOOL_CHANGES = "`tool_addition` blocks are a beta"
+_CONTEXT = "`context_management` is a beta"
+_COMPUTER = "computer use of this generation is a beta"
+# Requests that need a beta header, which the recordings do not keep; the sandbox has no betas.
+_EXCLUDED = {
+    "messages-claude-fable-5-toolcall-toolresult-f1ac37": _TOOL_CHANGES,
+    "messages-claude-opus-4-6-stream-toolresult-vision-8a8550": _COMPUTER,
+    "messages-claude-opus-4-8-toolcall-toolresult-42b358": _TOOL_CHANGES,
+    "messages-claude-sonnet-4-5-stream-thinking-53172c": _MCP,
+    "messages-claude-sonnet-4-5-toolresult-tools-0b64b4": _MCP,
+    "messages-claude-sonnet-4-6-275320": "compaction blocks are a beta",
+    "messages-claude-sonnet-4-6-compaction-75fb4d": _CONTEXT,
+    "messages-claude-sonnet-4-toolresult-vision-fa5b3a": _COMPUTER,
+    "messages-claude-sonnet-5-stream-thinking-284c3d": "the advisor tool is a beta",
+    "messages-claude-sonnet-5-thinking-093d60": _MCP,
+}
+_UNLIKE = {
+    "chat-gpt-5-mini-err400-toolresult-tools-audioinput-505fce": "audio input is not by model",
+    "chat-o1-mini-err400-6d56f2": "only o1-mini, long retired, refused developer messages",
+    "chat-gpt-4.1-nano-wrong-err404-4330ee": "unknown models are known by `does-not-exist` only",
+    "chat-gpt-5.2-proo-err404-ea7f65": "unknown models are known by `does-not-exist` only",
+    "messages-claude-4-5-haiku-err404-3be686": "unknown models are known by `does-not-exist` only",
+    "messages-there-is-no-such-model-err404-9675ed": "known by `does-not-exist` only",
+    "messages-claude-haiku-4-5-err400-7b0b68": "the prompt was replaced by a placeholder",
+}
+
+pytestmark = pytest.mark.skipif(
+    not _FOLDER.is_dir(), reason=f"no recorded traffic at {_FOLDER} (EP_RECORDED_TRAFFIC)"
+)
+
+
+def _recordings(pattern: str, *statuses: int) -> list[Any]:
+    found: list[Any] = []
+    for path in sorted(_FOLDER.glob(pattern)) if _FOLDER.is_dir() else []:
+        recording = json.loads(path.read_text())
+        body = recording["request"].get("body")
+        if recording["response"]["status"] in statuses and isinstance(body, dict):
+            found.append(pytest.param(recording, id=path.stem))
+    return found
+
+
+def _signed(value: Any) -> Any:
+    """Give thinking blocks the signatures that this service would have given them."""
+    if isinstance(value, list):
+        return [_signed(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    result: dict[str, Any] = {key: _signed(item) for key, item in value.items()}
+    if result.get("type") == "thinking":
+        result["signature"] = sign("recorded")
+    if result.get("type") == "redacted_thinking":
+        result["data"] = sign("recorded")
+    return result
+
+
+def _anthropic_body(recording: Any) -> dict[str, Any]:
+    body = _signed(recording["request"]["body"])
+    if "output_format" in body:
+        # The beta's name for what is now `output_config.format`.
+        body.setdefault("output_config", {})["format"] = body.pop("output_format")
+    return body
+
+
+def _read(dialect: Dialect, body: object) -> None:
+    headers = {"content-type": "application/json", "anthropic-version": "2023-06-01"}
+    dialect.read(body, headers)
+
+
+def _skip(request: pytest.FixtureRequest, reasons: dict[str, str]) -> None:
+    name = request.node.callspec.id
+    if name in reasons:
+        pytest.skip(reasons[name])
+
+
+@pytest.mark.parametrize("recording", _recordings("openai/chat-*.json", 200))
+def test_openai_request_is_accepted(recording: Any) -> None:
+    _read(OpenAIChat(), recording["request"]["body"])
+
+
+@pytest.mark.parametrize("recording", _recordings("anthropic/messages-*.json", 200))
+def test_anthropic_request_is_accepted(recording: Any, request: pytest.FixtureRequest) -> None:
+    _skip(request, _EXCLUDED)
+    _read(AnthropicMessages(), _anthropic_body(recording))
+
+
+@pytest.mark.parametrize("recording", _recordings("openai/chat-*.json", 400, 404))
+def test_openai_refusal_is_the_recorded_one(recording: Any, request: pytest.FixtureRequest) -> None:
+    _skip(request, _UNLIKE)
+    with pytest.raises(Rejection) as caught:
+        _read(OpenAIChat(), recording["request"]["body"])
+    assert caught.value.status == recording["response"]["status"]
+    assert caught.value.error == recording["response"]["body"]["error"]
+
+
+@pytest.mark.parametrize("recording", _recordings("anthropic/messages-*.json", 400, 404))
+def test_anthropic_refusal_is_the_recorded_one(
+    recording: Any, request: pytest.FixtureRequest
+) -> None:
+    _skip(request, _UNLIKE)
+    with pytest.raises(Rejection) as caught:
+        _read(AnthropicMessages(), _anthropic_body(recording))
+    assert caught.value.status == recording["response"]["status"]
+    assert caught.value.error == recording["response"]["body"]["error"]

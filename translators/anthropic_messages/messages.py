@@ -1,0 +1,234 @@
+"""The conversation: OpenAI's messages to the API's system prompt and turns.
+
+https://platform.claude.com/docs/en/api/messages/create and
+https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-messages
+
+1. The messages between two answers of the assistant are one user turn: results of calls first,
+   as the API demands, then everything else in its order.
+2. The system and developer messages before everything else are the system prompt. A later one
+   never joins them: that would change what the model (and its cache) has already read. Models
+   that know system messages in the middle get one after the user turn it stands in; the others
+   get a text in that turn.
+3. A conversation that grows by an answer and what follows it keeps the turns it had.
+4. What the API refuses to be without (a first user turn, something in a turn) is put there in
+   fixed words, and reported.
+"""
+
+from collections.abc import Hashable
+from typing import Any
+
+from translators.anthropic_messages.content import (
+    Block,
+    cache_mark,
+    report_extras,
+    text_blocks,
+    to_blocks,
+)
+from translators.anthropic_messages.models import ModelProfile
+from translators.anthropic_messages.tools import CallIds, call_block, function_call_block
+from translators.fidelity import ReportBuilder
+from translators.wire.content import (
+    AssistantMessage,
+    FunctionMessage,
+    InstructionMessage,
+    Message,
+    ToolMessage,
+    UserMessage,
+)
+
+__all__ = ["Conversation", "to_conversation"]
+
+_INSTRUCTION = "[System instruction] "
+_OPENING = "(The conversation begins.)"
+_EMPTY = "(No content.)"
+
+_OWN_EXTENSIONS = frozenset({"annotations", "cache_control", "id"})
+"""Fields of our own answers that hold nothing the model needs."""
+
+
+class Conversation:
+    """Collects the turns; `system` and `turns` are the result."""
+
+    def __init__(self, profile: ModelProfile, report: ReportBuilder) -> None:
+        self.system: list[Block] = []
+        self.turns: list[Block] = []
+        self.called: list[str] = []
+        self._profile = profile
+        self._report = report
+        self._ids = CallIds()
+        self._results: list[Block] = []
+        self._blocks: list[Block] = []
+        self._instructions: list[Block] = []
+        self._said = False
+
+    def add(self, message: Message, index: int) -> None:
+        """Take the next message.
+
+        Raises:
+            TranslationError: It has no counterpart there.
+        """
+        path = f"messages[{index}]"
+        if message.model_extra:
+            known = _OWN_EXTENSIONS
+            report_extras("messages[]", message.model_extra, self._report, known=known)
+        match message:
+            case AssistantMessage():
+                self._add_answer(message, path, index)
+                return
+            case InstructionMessage():
+                added = self._add_instruction(message, path)
+            case UserMessage():
+                added = to_blocks(message.content, path=path, report=self._report)
+                self._add_said(added)
+            case ToolMessage():
+                content = to_blocks(message.content, path=path, report=self._report)
+                added = self._add_result(message.tool_call_id, content, f"{path}.tool_call_id")
+            case FunctionMessage():
+                content = text_blocks(message.content)
+                added = self._add_result(("function", message.name), content, f"{path}.name")
+        if getattr(message, "name", None) and not isinstance(message, FunctionMessage):
+            self._report.ignored("messages[].name")
+        _mark(added, message.model_extra)
+
+    def end(self) -> None:
+        """Say that there are no more messages.
+
+        Raises:
+            TranslationError: The last message is one the model cannot continue from.
+        """
+        self._end_user_turn()
+        self._check_answered()
+        if not self.turns:
+            self._open()
+        if self.turns[-1]["role"] != "assistant":
+            return
+        if not self._profile.prefill:
+            raise self._report.reject(
+                "messages",
+                "the last message is the assistant's, and this model does not continue an "
+                "answer that was begun for it; end with a user message.",
+            )
+        self._trim_prefill()
+
+    def _add_said(self, blocks: list[Block]) -> None:
+        self._said = True
+        self._blocks += blocks
+        if blocks and self._instructions:
+            self._report.emulated("messages[].role")  # They will stand after the user's words.
+
+    def _add_instruction(self, message: InstructionMessage, path: str) -> list[Block]:
+        blocks = to_blocks(message.content, path=path, report=self._report, text_only=True)
+        if not self.turns and not (self._said or self._blocks or self._results):
+            self.system += blocks
+        elif self._profile.late_system:
+            self._instructions += blocks
+        else:
+            self._blocks += self._emulated_instructions(blocks)
+        return blocks
+
+    def _emulated_instructions(self, blocks: list[Block]) -> list[Block]:
+        if blocks:
+            self._report.emulated("messages[].role")
+        for block in blocks:
+            block["text"] = _INSTRUCTION + block["text"]
+        return blocks
+
+    def _add_result(self, key: Hashable, content: list[Block], path: str) -> list[Block]:
+        id = self._ids.close(key)
+        if id is None:
+            raise self._report.reject(
+                path, "it must name a call of the assistant's message right before it, once."
+            )
+        block: Block = {"type": "tool_result", "tool_use_id": id}
+        if content:
+            block["content"] = content
+        self._results.append(block)
+        return [block]
+
+    def _add_answer(self, message: AssistantMessage, path: str, index: int) -> None:
+        if message.audio is not None:
+            raise self._report.reject(f"{path}.audio", "Claude has no spoken answers.")
+        if message.name:
+            self._report.ignored("messages[].name")
+        blocks = to_blocks(message.content, path=path, report=self._report, text_only=True)
+        blocks += text_blocks(message.refusal)
+        if not (blocks or message.tool_calls or message.function_call):
+            return  # An empty answer: the API refuses a turn without content.
+        self._end_user_turn()
+        blocks += self._calls(message, index)
+        _mark(blocks, message.model_extra)
+        if not self.turns:
+            self._open()
+        if self.turns[-1]["role"] == "assistant":
+            self.turns[-1]["content"] += blocks
+        else:
+            self.turns.append({"role": "assistant", "content": blocks})
+
+    def _calls(self, message: AssistantMessage, index: int) -> list[Block]:
+        blocks = [
+            call_block(call, id=self._ids.open(call.id, call.id), report=self._report)
+            for call in message.tool_calls or ()
+        ]
+        if (call := message.function_call) is not None:
+            id = self._ids.open(("function", call.name), f"call_fc_{index}")
+            blocks.append(function_call_block(call, id=id, report=self._report))
+        self.called += [block["name"] for block in blocks]
+        return blocks
+
+    def _open(self) -> None:
+        """Put a user turn first: https://platform.claude.com/docs/en/api/messages/create."""
+        self._report.emulated("messages")
+        self.turns.append({"role": "user", "content": text_blocks(_OPENING)})
+
+    def _end_user_turn(self) -> None:
+        """Turn what came since the last answer into a user turn, and a system one after it."""
+        content, instructions = self._results + self._blocks, self._instructions
+        said, self._said = self._said, False
+        self._results, self._blocks, self._instructions = [], [], []
+        if not content and instructions:
+            # A system turn must follow a user turn, and there is none.
+            content, instructions = self._emulated_instructions(instructions), []
+        if not content:
+            if not said:
+                return
+            self._report.emulated("messages[].content")
+            content = text_blocks(_EMPTY)
+        self._check_answered()
+        self.turns.append({"role": "user", "content": content})
+        if instructions:
+            self.turns.append({"role": "system", "content": instructions})
+
+    def _check_answered(self) -> None:
+        if (key := self._ids.unanswered()) is not None:
+            raise self._report.reject(
+                "messages", f"the call `{key[:64]}` has no result right after it."
+            )
+
+    def _trim_prefill(self) -> None:
+        # "final assistant content cannot end with trailing whitespace": a 400.
+        last: dict[str, Any] = self.turns[-1]["content"][-1]
+        if last["type"] == "text" and last["text"] != last["text"].rstrip():
+            self._report.emulated("messages[].content")
+            last["text"] = last["text"].rstrip()
+
+
+def to_conversation(
+    messages: list[Message], *, profile: ModelProfile, report: ReportBuilder
+) -> Conversation:
+    """Return the native form of `messages`.
+
+    Raises:
+        TranslationError: A message has no counterpart there.
+    """
+    conversation = Conversation(profile, report)
+    for index, message in enumerate(messages):
+        conversation.add(message, index)
+    conversation.end()
+    return conversation
+
+
+def _mark(blocks: list[Block], extra: dict[str, Any] | None) -> None:
+    """Carry a message's own cache mark, which stands for its last block."""
+    mark = cache_mark(extra) if extra and blocks else None
+    if mark is not None:
+        blocks[-1].setdefault("cache_control", mark)

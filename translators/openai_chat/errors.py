@@ -1,0 +1,134 @@
+"""OpenAI's error answers to ours.
+
+https://platform.openai.com/docs/guides/error-codes and the recorded answers; compatible servers
+send the same object with gaps, a bare string, FastAPI's `detail`, or a gateway's HTML page.
+"""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import msgspec
+
+from translators.errors import ErrorKind, ProviderError
+from translators.retry_after import retry_after
+
+__all__ = ["error_from_object", "error_from_response"]
+
+_KIND_BY_STATUS: dict[int, ErrorKind] = {
+    400: "invalid",
+    401: "auth",
+    402: "quota",
+    403: "auth",
+    404: "not_found",
+    408: "timeout",
+    409: "conflict",
+    413: "too_large",
+    415: "invalid",
+    422: "invalid",
+    429: "rate_limit",
+    503: "overloaded",
+    504: "timeout",
+    529: "overloaded",
+}
+
+_KIND_BY_NAME: dict[str, ErrorKind] = {
+    # Error codes and types, for the errors whose status says too little or that arrive inside
+    # a stream, where there is no status.
+    "insufficient_quota": "quota",
+    "credit_balance_exhausted": "quota",
+    "billing_not_active": "quota",
+    "rate_limit_exceeded": "rate_limit",
+    "rate_limit_error": "rate_limit",
+    "slow_down": "rate_limit",
+    "server_is_overloaded": "overloaded",
+    "service_unavailable_error": "overloaded",
+    "overloaded_error": "overloaded",
+    "invalid_api_key": "auth",
+    "authentication_error": "auth",
+    "permission_error": "auth",
+    "model_not_found": "not_found",
+    "invalid_request_error": "invalid",
+    "context_length_exceeded": "invalid",
+    "timeout": "timeout",
+}
+
+
+def error_from_response(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+    """Return the error that an answer with an error status stands for.
+
+    Args:
+        status: The HTTP status, 300 or more.
+        headers: Names in lower case.
+        body: As received, JSON or not.
+    """
+    return _error(_error_object(body), status=status, headers=headers, fallback=_text(status, body))
+
+
+def error_from_object(data: bytes) -> ProviderError:
+    """Return the error that an `error` object inside a stream or a 200 stands for."""
+    return _error(
+        _error_object(data),
+        status=None,
+        headers={},
+        fallback="The provider reported an error without saying which.",
+    )
+
+
+def _error(
+    error: Mapping[str, Any], *, status: int | None, headers: Mapping[str, str], fallback: str
+) -> ProviderError:
+    code, native_type = _string(error, "code"), _string(error, "type")
+    kind = _kind(status, code, native_type)
+    return ProviderError(
+        _string(error, "message") or fallback,
+        kind=kind,
+        status=status,
+        # Our own words stand for a refusal of our own key: the client's key is another.
+        code=None if kind == "auth" else code,
+        param=_string(error, "param"),
+        retry_after=retry_after(headers),
+        native_type=native_type or code,
+        request_id=headers.get("x-request-id"),
+    )
+
+
+def _kind(status: int | None, code: str | None, native_type: str | None) -> ErrorKind:
+    by_status = _KIND_BY_STATUS.get(status) if status is not None else None
+    if by_status in (None, "rate_limit"):
+        for name in (code, native_type):
+            if name in _KIND_BY_NAME:
+                return _KIND_BY_NAME[name]
+    if by_status is not None:
+        return by_status
+    return "invalid" if status is not None and 300 <= status < 500 else "server"
+
+
+def _error_object(body: bytes) -> Mapping[str, Any]:
+    try:
+        parsed: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    if isinstance(parsed, list) and parsed:
+        parsed = cast("list[Any]", parsed)[0]
+    if not isinstance(parsed, dict):
+        return {}
+    fields = cast("dict[str, Any]", parsed)
+    for name in ("error", "detail", "message"):
+        inner: Any = fields.get(name)
+        if isinstance(inner, dict):
+            return cast("dict[str, Any]", inner)
+        if isinstance(inner, str):
+            return {**fields, "message": inner}
+    return {}
+
+
+def _text(status: int, body: bytes) -> str:
+    text = body[:300].decode("utf-8", "replace").strip()
+    if not text or text.startswith("<"):
+        return f"The provider answered with HTTP status {status} and no error message."
+    return text
+
+
+def _string(error: Mapping[str, Any], key: str) -> str | None:
+    value = error.get(key)
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,97 @@
+"""The parts of OpenAI's chunks and completions that we read; the bytes themselves pass through.
+
+Everything is optional: compatible servers leave out what they do not know.
+"""
+
+import msgspec
+
+from translators.errors import ProviderError
+from translators.wire.response import CompletionTokensDetails, PromptTokensDetails, Usage
+
+__all__ = ["Choice", "Event", "decode"]
+
+
+class NativeUsage(msgspec.Struct):
+    """Token counts as servers send them, with gaps."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: PromptTokensDetails | None = None
+    completion_tokens_details: CompletionTokensDetails | None = None
+
+    def to_usage(self) -> Usage:
+        """Return the counts with the gaps filled."""
+        prompt, completion = self.prompt_tokens or 0, self.completion_tokens or 0
+        return Usage(
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            total_tokens=self.total_tokens or prompt + completion,
+            prompt_tokens_details=self.prompt_tokens_details,
+            completion_tokens_details=self.completion_tokens_details,
+        )
+
+
+class Delta(msgspec.Struct):
+    """The fields by which a client sees part of an answer."""
+
+    content: str | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: msgspec.Raw | None = None
+    function_call: msgspec.Raw | None = None
+    audio: msgspec.Raw | None = None
+    images: msgspec.Raw | None = None
+
+    @property
+    def payload(self) -> bool:
+        """Whether any of them is there."""
+        return bool(
+            self.content
+            or self.tool_calls is not None
+            or self.refusal
+            or self.reasoning_content
+            or self.reasoning
+            or self.function_call is not None
+            or self.audio is not None
+            or self.images is not None
+        )
+
+
+class Choice(msgspec.Struct):
+    """One choice of a chunk, or of a completion (whose `message` is not read)."""
+
+    index: int = 0
+    delta: Delta | None = None
+    message: msgspec.Raw | None = None
+    finish_reason: str | None = None
+
+
+class Event(msgspec.Struct):
+    """A chunk, a completion or an error."""
+
+    id: str | None = None
+    object: str | None = None
+    model: str | None = None
+    choices: list[Choice] | None = None
+    usage: NativeUsage | None = None
+    error: msgspec.Raw | None = None
+
+
+_decode = msgspec.json.Decoder(Event).decode
+
+
+def decode(data: bytes) -> Event:
+    """Read one JSON object.
+
+    Raises:
+        ProviderError: It is not JSON, or not of this form.
+    """
+    try:
+        return _decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProviderError(
+            f"The provider sent something that is not a chat completion: {error}",
+            kind="protocol",
+        ) from error

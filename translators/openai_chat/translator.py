@@ -1,0 +1,49 @@
+"""The translator for OpenAI's own dialect."""
+
+from dataclasses import dataclass, field
+
+from translators.errors import ProviderError
+from translators.openai_chat.errors import error_from_object
+from translators.openai_chat.events import decode
+from translators.openai_chat.request import OpenAIChatOptions, to_native
+from translators.openai_chat.stream import OpenAIChatStream
+from translators.protocol import Completion, HttpRequest, Outcome, ResponseContext, Translated
+from translators.wire.request import ChatCompletionRequest
+
+__all__ = ["OpenAIChatTranslator"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAIChatTranslator:
+    """Satisfies `Translator[HttpRequest, bytes, ServerSentEvent]`."""
+
+    options: OpenAIChatOptions = field(default_factory=OpenAIChatOptions)
+
+    def request(self, chat: ChatCompletionRequest, *, model: str) -> Translated[HttpRequest]:
+        """Return the native request."""
+        return to_native(chat, model=model, options=self.options)
+
+    def response(self, native: bytes, context: ResponseContext) -> Completion:
+        """Check an answer and pass its bytes on.
+
+        Raises:
+            ProviderError: It is an error, not JSON, or lacks choices or a finish reason.
+        """
+        answer = decode(native)
+        if answer.error is not None:
+            raise error_from_object(native)
+        if not answer.choices or any(c.message is None for c in answer.choices):
+            raise ProviderError("The provider's answer has no choices.", kind="protocol")
+        if answer.choices[0].finish_reason is None:
+            raise ProviderError("The provider's answer has no finish reason.", kind="protocol")
+        outcome = Outcome(
+            id=answer.id,
+            model=answer.model,
+            finish_reason=answer.choices[0].finish_reason,
+            usage=answer.usage.to_usage() if answer.usage else None,
+        )
+        return Completion(native, outcome)
+
+    def stream(self, context: ResponseContext) -> OpenAIChatStream:
+        """Return a stream translator for one answer."""
+        return OpenAIChatStream(context)
