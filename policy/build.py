@@ -1,5 +1,6 @@
 """Documents to a checked `Policy`: all that is wrong is reported at once, each with its line."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
@@ -67,7 +68,12 @@ def merged(shipped: Document, own: Document) -> Document:
             **base,
             **{name: _merged_row(base.get(name), row) for name, row in top.items()},
         }
-    return overlay(shipped, own, data)
+    return overlay(shipped, own, data, _is_merged)
+
+
+def _is_merged(path: KeyPath) -> bool:
+    depth = len(path)
+    return path[0] == "providers" and (depth < 3 or (depth == 3 and path[2] in _MERGED))
 
 
 def _merged_row(base: Any, top: Any) -> Any:
@@ -106,16 +112,19 @@ def build(document: Document, *, capabilities: CapabilityTable, read_prompt: Rea
         data["personas"] = personas
     if "providers" in data:
         data["providers"] = _with_capabilities(data["providers"], capabilities)
-    context = {
-        "providers": frozenset(_mapping(data.get("providers")) or ()),
-        "personas": frozenset(_mapping(data.get("personas")) or ()),
-    }
+    context = {kind: _names(data.get(kind, {})) for kind in ("providers", "personas")}
     policy, found = _validated(Policy, document, data, context)
     # One place may be refused for two reasons; the first, which knows more, is enough.
     places = {(error.source, error.line, error.key) for error in errors}
     errors += [e for e in found if (e.source, e.line, e.key) not in places]
     raise_all(errors)
     return cast("Policy", policy)
+
+
+def _names(section: Any) -> frozenset[str] | None:
+    """Return the names a section defines; None where it is no mapping, which is error enough."""
+    rows = _mapping(section)
+    return None if rows is None else frozenset(rows)
 
 
 def _with_capabilities(providers: Any, table: CapabilityTable) -> Any:
@@ -143,7 +152,7 @@ def _with_prompts(document: Document, read: ReadPrompt) -> tuple[Any, list[Polic
         completed[name] = value
         row = _mapping(value)
         file = None if row is None else row.get("system_prompt_file")
-        if row is None or not isinstance(file, str):
+        if row is None or not isinstance(file, str) or has_secret(file):
             continue
         place = ("personas", name, "system_prompt_file")
         if "system_prompt" in row:
@@ -231,8 +240,14 @@ def _located(document: Document, line: ErrorDetails) -> PolicyError:
         case "extra_forbidden":
             return document.error(path, f"unknown key `{path[-1]}`", _near_key(path))
         case _:
-            text = line["msg"].replace("Input should be", "it must be").replace('"', "")
-            return document.error(path, text[0].lower() + text[1:])
+            return document.error(path, _in_words_of_yaml(line["msg"]))
+
+
+def _in_words_of_yaml(message: str) -> str:
+    text = message.replace("Input should be", "it must be").replace('"', "")
+    text = text.replace("a valid tuple", "a list").replace("a valid list", "a list")
+    text = re.sub("a valid dictionary.*", "a mapping", text).replace("a valid string", "text")
+    return text[0].lower() + text[1:]
 
 
 _MODELS: Mapping[tuple[str, ...], type[Row]] = {

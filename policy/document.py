@@ -6,7 +6,7 @@ the part that means the same to everybody: mappings with text keys, lists, text,
 first loses data in silence, the second can grow without bound, the others surprise.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
@@ -94,9 +94,23 @@ def parse(text: str, source: str) -> Document:
     return Document(source, data, builder.positions)
 
 
-def overlay(base: Document, top: Document, merged: Mapping[str, Any]) -> Document:
-    """Return a document of `merged` data whose keys stand in `top`, else in `base`."""
-    return Document(top.source, dict(merged), {**base.positions, **top.positions})
+def overlay(
+    base: Document, top: Document, data: dict[str, Any], merges: Callable[[KeyPath], bool]
+) -> Document:
+    """Return a document of `data`, whose keys stand in `top`, else in `base`.
+
+    Args:
+        base: The document below.
+        top: The document above; its source is the new one's.
+        data: The values of both, merged.
+        merges: Whether a mapping that stands in both is merged, not replaced.
+    """
+    positions = dict(top.positions)
+    for path, position in base.positions.items():
+        above = top.known(path)
+        if above != path and (not above or merges(above)):
+            positions[path] = position
+    return Document(top.source, data, positions)
 
 
 class _Composer(yaml.SafeLoader):

@@ -42,7 +42,7 @@ def problems(found: Sequence[tuple[tuple[int | str, ...], PydanticCustomError]])
 
 
 def known_names(info: ValidationInfo, kind: str) -> frozenset[str] | None:
-    """Return the names of a kind that the whole file defines; None outside of a file."""
+    """Return the names of a kind that the whole file defines; None where that is not known."""
     context: Any = info.context
     return None if context is None else context[kind]
 

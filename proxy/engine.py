@@ -72,14 +72,14 @@ class Engine:
             RouterError: Nowhere, or not for this caller.
         """
         chat, allowed = exchange.chat, exchange.caller.personas
-        decision = decide(chat, self.policy, self.availability)
-        if allowed is not None and decision.persona not in allowed:
+        if allowed is not None and chat.model not in allowed:
+            # Said before anything is decided: a name that a key may not use tells it nothing.
             raise AccessDenied(
-                f"The key `{exchange.caller.name}` may not use the persona `{chat.model}`.",
+                f"The key `{exchange.caller.name}` may not use the persona `{chat.model[:64]}`.",
                 code="model_not_allowed",
                 status=403,
             )
-        exchange.decision = decision
+        exchange.decision = decision = decide(chat, self.policy, self.availability)
         for rejection in decision.rejected:
             exchange.span.event(
                 "ep.route.rejected",

@@ -229,6 +229,9 @@ async def _pieces(
                 piece = await content.readany()
         except TimeoutError as error:
             raise ProviderTimeout(phase, seconds) from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            # Here, where it is read: who closes the connection afterwards does not say why.
+            raise _broken(error) from error
         if not piece:
             return
         yield piece

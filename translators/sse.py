@@ -64,16 +64,17 @@ class SSEDecoder:
         start = 0
         end = buffer.find(b"\n\n", max(self._searched - 1, 0))
         while end != -1:
+            if end - start > self._max:
+                raise self._too_large()
             self._parse(bytes(buffer[start:end]), events)
             start = end + 2
             end = buffer.find(b"\n\n", start)
         if start:
             del buffer[:start]
         self._searched = len(buffer)
-        if len(buffer) > self._max:
-            raise ProviderError(
-                f"The provider sent an event larger than {self._max} bytes.", kind="protocol"
-            )
+        # One more than the limit: the last byte may be the first half of the event's end.
+        if len(buffer) > self._max + 1:
+            raise self._too_large()
         return events
 
     def end(self) -> list[ServerSentEvent]:
@@ -86,6 +87,11 @@ class SSEDecoder:
             self._parse(bytes(self._buffer), events)
         self._buffer.clear()
         return events
+
+    def _too_large(self) -> ProviderError:
+        return ProviderError(
+            f"The provider sent an event larger than {self._max} bytes.", kind="protocol"
+        )
 
     def _parse(self, block: bytes, events: list[ServerSentEvent]) -> None:
         if self._first:

@@ -33,6 +33,8 @@ class Dialect(Protocol):
     """One provider's native API; `serial` numbers the answers, and ids are made from it."""
 
     name: str
+    # The status that stands for a busy service.
+    busy: int
 
     def admit(self, headers: Mapping[str, str]) -> None:
         """Check credentials and the headers the API insists on.
@@ -54,8 +56,13 @@ class Dialect(Protocol):
         """Return the refusal of a body that is not JSON."""
         ...
 
-    def failure(self, status: int, *, message: str | None, kind: str | None) -> Rejection:
-        """Return the error the service would send with `status`; `None` means its usual words."""
+    def failure(
+        self, cause: int | str, *, message: str | None = None, kind: str | None = None
+    ) -> Rejection:
+        """Return the service's error for a status or one of `directives.FAILURES`.
+
+        `message` and `kind` replace the service's usual words and type.
+        """
         ...
 
     def headers(self, serial: int) -> list[tuple[bytes, bytes]]:

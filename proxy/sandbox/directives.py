@@ -13,9 +13,13 @@ import msgspec
 
 from proxy.sandbox.jsontypes import JsonObject
 
-__all__ = ["PROVIDERS", "DirectiveError", "Directives", "Group", "extract", "resolve"]
+__all__ = ["FAILURES", "PROVIDERS", "DirectiveError", "Directives", "Group", "extract", "resolve"]
 
 PROVIDERS = ("openai", "anthropic")
+# Failures that are known by more than their status.
+FAILURES = ("context", "quota")
+# A typing mistake in a number is not to fill the memory.
+_MOST = 1_000_000
 _OPENING = "[sandbox"
 _GROUP_KEYS = ("provider", "times", "key")
 
@@ -28,7 +32,7 @@ class DirectiveError(Exception):
 class Directives:
     """What one request asks the sandbox to do; times are in seconds, counts in stream events."""
 
-    fail: int | None = None
+    fail: int | str | None = None
     retry_after: str | None = None
     status_body: str | None = None
     error_type: str | None = None
@@ -80,12 +84,14 @@ def _whole(value: Any) -> int:
 
 def _positive(value: Any) -> int:
     number = int(value)
-    if number < 1:
+    if not 1 <= number <= _MOST:
         raise ValueError
     return number
 
 
-def _status(value: Any) -> int:
+def _failure(value: Any) -> int | str:
+    if value in FAILURES:
+        return str(value)
     number = int(value)
     if not 400 <= number <= 599:
         raise ValueError
@@ -103,6 +109,12 @@ def _switch(value: Any) -> bool:
     return {"true": True, "1": True, "false": False, "0": False}[str(value).lower()]
 
 
+def _header(value: Any) -> str:
+    if not (isinstance(value, str) and value.isascii() and value.isprintable()):
+        raise ValueError
+    return value
+
+
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
@@ -117,18 +129,23 @@ def _provider(value: Any) -> str:
     return value
 
 
+def _or(words: tuple[str, ...]) -> str:
+    return " or ".join(words)
+
+
+_COUNT = f"a number from 1 to {_MOST}"
 _Reader: TypeAlias = Callable[[Any], object]
 _READERS: dict[str, tuple[_Reader, str]] = {
-    "fail": (_status, "an HTTP status from 400 to 599"),
-    "retry_after": (_text, "seconds"),
+    "fail": (_failure, f"an HTTP status from 400 to 599, {_or(FAILURES)}"),
+    "retry_after": (_header, "seconds"),
     "status_body": (_text, "`html`"),
     "error_type": (_text, "a word"),
     "delay": (_seconds, "seconds"),
     "first": (_seconds, "seconds"),
     "gap": (_seconds, "seconds"),
-    "words": (_positive, "a number above 0"),
-    "chunks": (_positive, "a number above 0"),
-    "bytes": (_positive, "a number above 0"),
+    "words": (_positive, _COUNT),
+    "chunks": (_positive, _COUNT),
+    "bytes": (_positive, _COUNT),
     "cut": (_whole, "a number of events"),
     "eof": (_whole, "a number of events"),
     "stall": (_whole, "a number of events"),
@@ -136,8 +153,8 @@ _READERS: dict[str, tuple[_Reader, str]] = {
     "garbage": (_whole, "a number of events"),
     "unknown": (_switch, "true or false"),
     "tool": (_text, "a tool's name"),
-    "tools": (_positive, "a number of calls"),
-    "rounds": (_positive, "a number of rounds"),
+    "tools": (_positive, _COUNT),
+    "rounds": (_positive, _COUNT),
     "args": (_arguments, "a JSON object"),
     "noargs": (_switch, "true or false"),
     "think": (_text, "text"),
@@ -147,8 +164,8 @@ _READERS: dict[str, tuple[_Reader, str]] = {
     "stop_reason": (_text, "a word"),
     "cached": (_whole, "a number of tokens"),
     "cache_write": (_whole, "a number of tokens"),
-    "provider": (_provider, " or ".join(PROVIDERS)),
-    "times": (_positive, "a number of requests"),
+    "provider": (_provider, _or(PROVIDERS)),
+    "times": (_positive, _COUNT),
     "key": (_text, "a word"),
 }
 # What a key without a value means; `think` has a text of its own.

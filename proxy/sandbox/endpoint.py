@@ -130,20 +130,23 @@ class Endpoint:
             conversation = replace(request.conversation, user=text)
             return request, compose(conversation, directives), directives
         except (DirectiveError, ToolMissing) as mistake:
-            raise dialect.failure(400, message=str(mistake), kind=None) from None
+            raise dialect.failure(400, message=str(mistake)) from None
 
     async def _fail(
-        self, exchange: Exchange, status: int, directives: Directives, *, serial: int
+        self, exchange: Exchange, cause: int | str, directives: Directives, *, serial: int
     ) -> None:
         dialect = self._dialect
+        rejection = dialect.failure(cause, kind=directives.error_type)
         headers = dialect.headers(serial)
         if directives.retry_after is not None:
             headers.append((b"retry-after", directives.retry_after.encode()))
         if directives.status_body == "html":
-            await exchange.reply(status, [(b"content-type", b"text/html"), *headers], _HTML)
+            html = (b"content-type", b"text/html")
+            await exchange.reply(rejection.status, [html, *headers], _HTML)
             return
-        rejection = dialect.failure(status, message=None, kind=directives.error_type)
-        await respond(exchange, status, dialect.error_body(rejection.error, serial), headers)
+        await respond(
+            exchange, rejection.status, dialect.error_body(rejection.error, serial), headers
+        )
 
     async def _whole(
         self, exchange: Exchange, body: bytes, directives: Directives, *, serial: int
@@ -153,8 +156,7 @@ class Endpoint:
         if directives.stall is not None:
             await silence()
         if directives.error is not None:
-            status = 529 if self._dialect.name == "anthropic" else 500
-            await self._fail(exchange, status, directives, serial=serial)
+            await self._fail(exchange, self._dialect.busy, directives, serial=serial)
         elif directives.cut is not None:
             await exchange.start(200, [*headers, (b"content-length", str(len(body)).encode())])
             await exchange.write(body[: len(body) // 2])

@@ -17,6 +17,8 @@ __all__ = ["instance"]
 # Recursive schemas end here: below it only what is required is generated.
 _DEEP = 5
 _ABYSS = 24
+# No instance has more values than this, nor longer arrays and strings.
+_MANY = 5_000
 _FORMATS = {
     "date-time": "2026-01-02T03:04:05Z",
     "time": "03:04:05Z",
@@ -47,9 +49,11 @@ class _Generator:
     def __init__(self, root: object, seed: int) -> None:
         self._root = root
         self._seed = seed
+        self._made = 0
 
     def value(self, schema: object, name: str, depth: int) -> Any:
-        if depth > _ABYSS:
+        self._made += 1
+        if depth > _ABYSS or self._made > _MANY:
             return None
         rules = self._resolved(schema, depth)
         if "const" in rules:
@@ -118,16 +122,15 @@ class _Generator:
 
     def _object(self, rules: JsonObject, depth: int) -> JsonObject:
         properties = as_object(rules.get("properties")) or {}
-        required = as_list(rules.get("required")) or []
+        required = _names(rules)
         chosen = [k for k in properties if depth < _DEEP or k in required]
         made = {key: self.value(properties[key], key, depth + 1) for key in chosen}
-        for key in required:
-            made.setdefault(key, self.value(rules.get("additionalProperties"), str(key), depth + 1))
-        extra = as_object(rules.get("additionalProperties")) or {}
-        fewest = _bound(rules, "minProperties")
-        while fewest is not None and len(made) < fewest:
-            key = f"key_{len(made) + 1}"
-            made[key] = self.value(extra, key, depth + 1)
+        extra = rules.get("additionalProperties")
+        lacking = min(_bound(rules, "minProperties") or 0, _MANY) - len({*made, *required})
+        fillers = [f"key_{i + 1}" for i in range(int(lacking))]
+        for key in (*required, *fillers):
+            if key not in made:
+                made[key] = self.value(extra, key, depth + 1)
         return made
 
     def _array(self, rules: JsonObject, name: str, depth: int) -> list[Any]:
@@ -139,7 +142,7 @@ class _Generator:
         )
         items = rules.get("items")
         distinct = rules.get("uniqueItems") is True
-        while len(leading) < wanted:
+        while len(leading) < min(wanted, _MANY):
             generator = _Generator(self._root, len(leading)) if distinct else self
             leading.append(generator.value(items, name, depth + 1))
         return leading
@@ -171,7 +174,7 @@ class _Generator:
             text = _matching(pattern, text)
         fewest, most = _bound(rules, "minLength"), _bound(rules, "maxLength")
         if fewest is not None and len(text) < fewest:
-            text = (text + "." * int(fewest))[: int(fewest)]
+            text = text.ljust(int(min(fewest, _MANY)), ".")
         return text if most is None else text[: int(most)]
 
 
@@ -194,15 +197,21 @@ def _merged(base: JsonObject, more: JsonObject) -> JsonObject:
     )
     if properties:
         result["properties"] = properties
-    required = (as_list(base.get("required")) or []) + (as_list(more.get("required")) or [])
+    required = _names(base) + _names(more)
     if required:
         result["required"] = list(dict.fromkeys(required))
     return result
 
 
+def _names(rules: JsonObject) -> list[str]:
+    return [name for name in as_list(rules.get("required")) or [] if isinstance(name, str)]
+
+
 def _bound(rules: JsonObject, keyword: str) -> float | None:
     value = rules.get(keyword)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return value
 
 
 def _matching(pattern: str, text: str) -> str:

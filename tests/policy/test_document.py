@@ -121,11 +121,23 @@ def test_all_duplicates_are_reported() -> None:
 
 
 def test_an_overlay_knows_both_files() -> None:
-    base, top = parse("a: 1\nb: 2\n", "base.yaml"), parse("\nb: 3\n", "top.yaml")
-    both = overlay(base, top, {**base.data, **top.data})
-    assert both.data == {"a": 1, "b": 3}
-    assert str(both.error(("a",), "x")) == "base.yaml:1: a: x."
-    assert str(both.error(("b",), "x")) == "top.yaml:2: b: x."
+    base = parse("a: 1\nb: [1, 2]\nc:\n  d: 1\n  e: 2\n", "base.yaml")
+    top = parse("\nb: [3]\nc:\n  d: 3\n", "top.yaml")
+    data = {"a": 1, "b": [3], "c": {"d": 3, "e": 2}}
+    both = overlay(base, top, data, lambda path: path == ("c",))
+    places = {
+        ("a",): "base.yaml:1: a",
+        ("b",): "top.yaml:2: b",
+        ("b", 0): "top.yaml:2: b[0]",
+        # What was replaced has no place any more: the error stands at what replaced it.
+        ("b", 1): "top.yaml:2: b",
+        ("c",): "top.yaml:3: c",
+        ("c", "d"): "top.yaml:4: c.d",
+        ("c", "e"): "base.yaml:5: c.e",
+    }
+    assert {path: str(both.error(path, "x")) for path in places} == {
+        path: f"{place}: x." for path, place in places.items()
+    }
 
 
 def test_paths_are_spelled_as_people_write_them() -> None:

@@ -43,7 +43,7 @@ class Wire:
         self.server = server
         self.client = client
 
-    async def openai(self, text: str | None = None, **fields: Any) -> httpx.Response:
+    async def openai(self, text: str | None = None, /, **fields: Any) -> httpx.Response:
         body = {"model": "gpt-4.1", "messages": [{"role": "user", "content": text or "Hi"}]}
         return await self.client.post(
             f"{self.server.openai_base_url}/chat/completions",
@@ -52,7 +52,13 @@ class Wire:
         )
 
     async def anthropic(
-        self, text: str | None = None, *, version: str = "2026-10-21", beta: str = "", **fields: Any
+        self,
+        text: str | None = None,
+        /,
+        *,
+        version: str = "2026-10-21",
+        beta: str = "",
+        **fields: Any,
     ) -> httpx.Response:
         body = {
             "model": "claude-sonnet-4-6",

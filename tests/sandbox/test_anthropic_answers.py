@@ -41,7 +41,9 @@ def _kinds(message: Message) -> list[str]:
 
 
 async def test_plain_answer_quotes_the_question_and_the_persona(anthropic: AsyncAnthropic) -> None:
-    answer = await anthropic.messages.create(**_fields("Why?", system="You are an architect."))
+    answer = await anthropic.messages.create(
+        stream=False, **_fields("Why?", system="You are an architect.")
+    )
     (block,) = answer.content
     assert block.type == "text"
     assert "Sandbox answer from claude-sonnet-4-6 to:" in block.text
@@ -67,7 +69,7 @@ async def test_plain_answer_quotes_the_question_and_the_persona(anthropic: Async
 async def test_a_stream_says_what_the_whole_answer_says(
     anthropic: AsyncAnthropic, text: str
 ) -> None:
-    whole = await anthropic.messages.create(**_fields(text, tools=[_WEATHER, _TIME]))
+    whole = await anthropic.messages.create(stream=False, **_fields(text, tools=[_WEATHER, _TIME]))
     streamed = await _streamed(anthropic, text, tools=[_WEATHER, _TIME])
     a, b = whole.model_dump(), streamed.model_dump()
     for dumped in (a, b):
@@ -174,7 +176,7 @@ async def test_thinking(anthropic: AsyncAnthropic, model: str, thinking: Any, sh
 async def test_thinking_comes_back_and_a_changed_signature_is_refused(
     anthropic: AsyncAnthropic,
 ) -> None:
-    answer = await anthropic.messages.create(**_fields("Hi [sandbox think redacted]"))
+    answer = await anthropic.messages.create(stream=False, **_fields("Hi [sandbox think redacted]"))
     assert _kinds(answer) == ["thinking", "redacted_thinking", "text"]
     content: list[Any] = [block.model_dump(exclude_none=True) for block in answer.content]
     turns = [
@@ -182,12 +184,12 @@ async def test_thinking_comes_back_and_a_changed_signature_is_refused(
         {"role": "assistant", "content": content},
         {"role": "user", "content": "And?"},
     ]
-    await anthropic.messages.create(**_fields("", messages=turns))
+    await anthropic.messages.create(stream=False, **_fields("", messages=turns))
     content[0]["signature"] = "A" + content[0]["signature"][1:]
     from anthropic import BadRequestError
 
     with pytest.raises(BadRequestError, match="Invalid `signature` in `thinking` block"):
-        await anthropic.messages.create(**_fields("", messages=turns))
+        await anthropic.messages.create(stream=False, **_fields("", messages=turns))
 
 
 async def test_refusal(anthropic: AsyncAnthropic) -> None:
@@ -254,6 +256,6 @@ async def test_system_turn_in_the_middle(anthropic: AsyncAnthropic) -> None:
 
 
 async def test_vendor_headers(anthropic: AsyncAnthropic) -> None:
-    raw = await anthropic.messages.with_raw_response.create(**_fields("Hi"))
+    raw = await anthropic.messages.with_raw_response.create(stream=False, **_fields("Hi"))
     assert raw.headers["request-id"].startswith("req_")
     assert raw.headers["anthropic-ratelimit-requests-limit"]

@@ -1,7 +1,9 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from proxy.sandbox import directives
 from proxy.sandbox.directives import DirectiveError, Directives, extract, resolve
 
 from .conftest import Wire
@@ -31,17 +33,19 @@ def _resolved(text: str, provider: str = "openai") -> Directives:
 )
 def test_reading(text: str, left: str, expected: dict[str, Any]) -> None:
     assert extract(text)[0] == left
-    directives = _resolved(text)
-    assert {key: getattr(directives, key) for key in expected} == expected
+    resolved = _resolved(text)
+    assert {key: getattr(resolved, key) for key in expected} == expected
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("[sandbox zork=1]", "unknown directive `zork`; known are: fail,"),
-        ("[sandbox words]", "`words` wants a number above 0"),
+        ("[sandbox words]", "`words` wants a number from 1 to 1000000"),
         ("[sandbox words=0]", "`words` wants"),
         ("[sandbox fail=200]", "`fail` wants an HTTP status"),
+        ('[sandbox retry_after="a\\nb"]', "`retry_after` wants seconds"),
+        ("[sandbox words=1000001]", "`words` wants"),
         ("[sandbox delay=-1]", "`delay` wants seconds"),
         ("[sandbox delay=inf]", "`delay` wants seconds"),
         ("[sandbox delay=nan]", "`delay` wants seconds"),
@@ -65,6 +69,15 @@ def test_times_counts_the_uses_of_a_key() -> None:
     fails = [resolve(groups, "openai", attempts).fail for _ in range(4)]
     assert fails == [500, 500, None, None]
     assert attempts == {"k": 4}
+
+
+def test_every_directive_is_documented() -> None:
+    readme = (Path(directives.__file__).parent / "README.md").read_text()
+    with pytest.raises(DirectiveError) as caught:
+        extract("[sandbox zork]")
+    known = str(caught.value).partition("known are: ")[2].split(", ")
+    assert len(known) > 30
+    assert [key for key in known if f"`{key}`" not in readme and f"`{key}=" not in readme] == []
 
 
 async def test_mistake_is_a_400_in_either_shape(wire: Wire) -> None:
@@ -123,6 +136,23 @@ async def test_failure_for_the_first_requests_only(wire: Wire) -> None:
     assert [(await wire.openai(text)).status_code for _ in range(3)] == [429, 429, 200]
     await wire.client.delete(f"{wire.server.base_url}/_sandbox/requests")
     assert (await wire.openai(text)).status_code == 429
+
+
+@pytest.mark.parametrize(
+    ("cause", "openai", "anthropic"),
+    [
+        ("context", (400, "context_length_exceeded"), (400, "prompt is too long: ")),
+        ("quota", (429, "insufficient_quota"), (400, "Your credit balance is too low")),
+    ],
+)
+async def test_named_failures(
+    wire: Wire, cause: str, openai: tuple[int, str], anthropic: tuple[int, str]
+) -> None:
+    first = await wire.openai(f"[sandbox fail={cause}]")
+    assert (first.status_code, first.json()["error"]["code"]) == openai
+    second = await wire.anthropic(f"[sandbox fail={cause}]")
+    assert second.status_code == anthropic[0]
+    assert second.json()["error"]["message"].startswith(anthropic[1])
 
 
 async def test_failure_in_html(wire: Wire) -> None:

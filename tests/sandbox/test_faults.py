@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -42,13 +43,11 @@ class Raw:
 
     async def close(self) -> None:
         self.writer.close()
-        try:
+        with suppress(ConnectionResetError):
             await self.writer.wait_closed()
-        except ConnectionResetError:
-            pass
 
 
-async def _sent(server: SandboxServer, dialect: str, text: str, *, stream: bool = True) -> Raw:
+async def sent(server: SandboxServer, dialect: str, text: str, *, stream: bool = True) -> Raw:
     flag = b"true" if stream else b"false"
     model = b"gpt-4.1" if dialect == "openai" else b"claude-sonnet-4-6"
     body = (
@@ -80,7 +79,7 @@ def dialect(request: pytest.FixtureRequest) -> str:
 
 @pytest.mark.parametrize("events", [0, 1, 3])
 async def test_cut_resets_the_connection(sandbox: SandboxServer, dialect: str, events: int) -> None:
-    raw = await _sent(sandbox, dialect, f"[sandbox words=30 cut={events}]")
+    raw = await sent(sandbox, dialect, f"[sandbox words=30 cut={events}]")
     assert await raw.read_to_end() == "reset"
     assert raw.received.count(b"data: ") == events
     assert not raw.received.endswith(b"0\r\n\r\n")
@@ -88,7 +87,7 @@ async def test_cut_resets_the_connection(sandbox: SandboxServer, dialect: str, e
 
 
 async def test_eof_ends_the_body_cleanly(sandbox: SandboxServer, dialect: str) -> None:
-    raw = await _sent(sandbox, dialect, "[sandbox words=30 eof=3]")
+    raw = await sent(sandbox, dialect, "[sandbox words=30 eof=3]")
     assert await raw.read_to_end() == "closed"
     assert raw.received.count(b"data: ") == 3
     assert raw.received.endswith(b"0\r\n\r\n")
@@ -98,7 +97,7 @@ async def test_eof_ends_the_body_cleanly(sandbox: SandboxServer, dialect: str) -
 
 
 async def test_a_fault_beyond_the_end_changes_nothing(sandbox: SandboxServer, dialect: str) -> None:
-    raw = await _sent(sandbox, dialect, "[sandbox words=3 cut=99 eof=99 error=99 stall=99]")
+    raw = await sent(sandbox, dialect, "[sandbox words=3 cut=99 eof=99 error=99 stall=99]")
     assert await raw.read_to_end() == "closed"
     assert b"[DONE]" in raw.received or b"message_stop" in raw.received
     await raw.close()
@@ -131,7 +130,7 @@ async def test_error_in_mid_stream_anthropic(anthropic: AsyncAnthropic) -> None:
 
 
 async def test_malformed_event(sandbox: SandboxServer, dialect: str) -> None:
-    raw = await _sent(sandbox, dialect, "[sandbox words=30 garbage=2]")
+    raw = await sent(sandbox, dialect, "[sandbox words=30 garbage=2]")
     assert await raw.read_to_end() == "closed"
     events = [e for e in raw.received.split(b"\n\n") if b"data: {" in e]
     broken = [e for e in events if not e.rstrip().rstrip(b"\r\n0").endswith(b"}")]
@@ -140,9 +139,9 @@ async def test_malformed_event(sandbox: SandboxServer, dialect: str) -> None:
 
 
 async def test_pieces_cut_frames_and_characters(sandbox: SandboxServer, dialect: str) -> None:
-    whole = await _sent(sandbox, dialect, "[sandbox words=40]")
+    whole = await sent(sandbox, dialect, "[sandbox words=40]")
     await whole.read_to_end()
-    cut = await _sent(sandbox, dialect, "[sandbox words=40 bytes=1]")
+    cut = await sent(sandbox, dialect, "[sandbox words=40 bytes=1]")
     await cut.read_to_end()
     assert cut.received.count(b"\r\n1\r\n") > 1000
     for raw in (whole, cut):
@@ -169,7 +168,7 @@ async def test_other_faults_of_a_whole_answer(wire: Wire) -> None:
 
 async def test_pauses(sandbox: SandboxServer, dialect: str) -> None:
     started = time.monotonic()
-    raw = await _sent(sandbox, dialect, "[sandbox delay=0.2 first=0.2 gap=0.02 words=10]")
+    raw = await sent(sandbox, dialect, "[sandbox delay=0.2 first=0.2 gap=0.02 words=10]")
     await raw.read_until(b"HTTP/1.1 200")
     assert time.monotonic() - started >= 0.2
     await raw.read_until(b"data: ")
@@ -195,7 +194,7 @@ async def test_pauses(sandbox: SandboxServer, dialect: str) -> None:
 async def test_leaving_is_noticed_at_once(
     wire: Wire, dialect: str, directive: str, stream: bool
 ) -> None:
-    raw = await _sent(wire.server, dialect, f"[sandbox {directive} words=30]", stream=stream)
+    raw = await sent(wire.server, dialect, f"[sandbox {directive} words=30]", stream=stream)
 
     async def is_open() -> bool:
         return (await wire.stats())["dialects"][dialect]["open"] == 1
@@ -241,7 +240,7 @@ async def test_retries_of_the_sdk_succeed(sandbox: SandboxServer) -> None:
 async def test_many_slow_streams(sandbox: SandboxServer) -> None:
     async def read(i: int) -> int:
         name = "openai" if i % 2 else "anthropic"
-        raw = await _sent(sandbox, name, "[sandbox chunks=5 gap=0.05]")
+        raw = await sent(sandbox, name, "[sandbox chunks=5 gap=0.05]")
         await raw.read_to_end()
         await raw.close()
         return raw.received.count(b"data: ")

@@ -48,6 +48,7 @@ async def test_plain_answer_quotes_the_question_and_the_persona(openai: AsyncOpe
     assert "> Why is it?" in text
     assert "You are an architect" in text
     assert answer.choices[0].finish_reason == "stop"
+    assert answer.model == "gpt-4.1-2025-04-14"
     assert answer.usage is not None
     assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
 
@@ -58,7 +59,9 @@ def _compared(completion: ChatCompletion) -> Any:
         choice["message"].pop("annotations", None)
         choice["message"].pop("parsed", None)
         for call in choice["message"].get("tool_calls", []):
-            call.pop("id"), call.pop("index", None), call["function"].pop("parsed_arguments", None)
+            call.pop("id")
+            call.pop("index", None)
+            call["function"].pop("parsed_arguments", None)
     return dumped["choices"], dumped["usage"]
 
 
@@ -78,7 +81,7 @@ def _compared(completion: ChatCompletion) -> Any:
 )
 async def test_a_stream_says_what_the_whole_answer_says(openai: AsyncOpenAI, text: str) -> None:
     fields: Any = {"model": "gpt-4.1", "tools": [_WEATHER, _TIME], "max_completion_tokens": 500}
-    whole = await openai.chat.completions.create(messages=_asked(text), **fields)
+    whole = await openai.chat.completions.create(messages=_asked(text), stream=False, **fields)
     streamed = await _streamed(openai, text, **fields)
     a, b = _compared(whole), _compared(streamed)
     if "unknown" in text:

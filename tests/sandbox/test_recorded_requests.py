@@ -10,6 +10,7 @@ import pytest
 from proxy.sandbox.anthropic_messages.content import sign
 from proxy.sandbox.anthropic_messages.dialect import AnthropicMessages
 from proxy.sandbox.dialect import Dialect, Rejection
+from proxy.sandbox.jsontypes import as_list, as_object
 from proxy.sandbox.openai_chat.dialect import OpenAIChat
 
 _FOLDER = Path(
@@ -60,11 +61,13 @@ def _recordings(pattern: str, *statuses: int) -> list[Any]:
 
 def _signed(value: Any) -> Any:
     """Give thinking blocks the signatures that this service would have given them."""
-    if isinstance(value, list):
-        return [_signed(item) for item in value]
-    if not isinstance(value, dict):
+    items = as_list(value)
+    if items is not None:
+        return [_signed(item) for item in items]
+    found = as_object(value)
+    if found is None:
         return value
-    result: dict[str, Any] = {key: _signed(item) for key, item in value.items()}
+    result = {key: _signed(item) for key, item in found.items()}
     if result.get("type") == "thinking":
         result["signature"] = sign("recorded")
     if result.get("type") == "redacted_thinking":

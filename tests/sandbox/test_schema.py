@@ -91,6 +91,23 @@ def test_self_reference_ends() -> None:
     instance({"type": "array", "minItems": 1, "items": {"$ref": "#"}})
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "minItems": 10**12},
+        {"type": "string", "minLength": 10**12},
+        {"type": "object", "minProperties": 10**12},
+        {
+            "type": "object",
+            "properties": {name: {"$ref": "#"} for name in "abcdefghij"},
+            "required": list("abcdefghij"),
+        },
+    ],
+)
+def test_size_is_bounded(schema: Any) -> None:
+    assert len(repr(instance(schema))) < 1_000_000
+
+
 def test_seeds_differ() -> None:
     schema = {"properties": {"city": {"type": "string"}, "unit": {"enum": ["a", "b"]}}}
     assert instance(schema, seed=0) == {"city": "sample city", "unit": "a"}

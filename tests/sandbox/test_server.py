@@ -12,7 +12,7 @@ from proxy.sandbox.app import create_sandbox
 from proxy.sandbox.server import SandboxServer
 
 from .conftest import Wire
-from .test_faults import _sent  # pyright: ignore[reportPrivateUsage]
+from .test_faults import sent
 
 
 async def test_addresses(sandbox: SandboxServer) -> None:
@@ -38,7 +38,7 @@ async def test_host_process_is_left_alone(caplog: pytest.LogCaptureFixture) -> N
 
 async def test_leaving_cuts_open_streams() -> None:
     async with SandboxServer() as server:
-        raws = [await _sent(server, "openai", "[sandbox stall=2]") for _ in range(3)]
+        raws = [await sent(server, "openai", "[sandbox stall=2]") for _ in range(3)]
         for raw in raws:
             await raw.read_until(b"data: ")
         idle = await asyncio.open_connection("127.0.0.1", server.port)

@@ -63,7 +63,8 @@ def to_sampling(
         for name in wanted:
             report.ignored(name)
         return {}
-    if not profile.sampling_pair and "temperature" in wanted and wanted.pop("top_p", None):
+    if not profile.sampling_pair and {"temperature", "top_p"} <= wanted.keys():
+        del wanted["top_p"]
         report.ignored("top_p")
     if wanted.get("temperature", 0) > 1:
         report.emulated("temperature")

@@ -3,6 +3,8 @@
 Everything is optional: compatible servers leave out what they do not know.
 """
 
+from typing import Any
+
 import msgspec
 
 from translators.errors import ProviderError
@@ -33,29 +35,32 @@ class NativeUsage(msgspec.Struct):
 
 
 class Delta(msgspec.Struct):
-    """The fields by which a client sees part of an answer."""
+    """The fields by which a client sees part of an answer.
+
+    `Any`, not `msgspec.Raw | None`: msgspec 0.22 takes nothing but null for that.
+    """
 
     content: str | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    tool_calls: msgspec.Raw | None = None
-    function_call: msgspec.Raw | None = None
-    audio: msgspec.Raw | None = None
-    images: msgspec.Raw | None = None
+    tool_calls: Any = None
+    function_call: Any = None
+    audio: Any = None
+    images: Any = None
 
     @property
     def payload(self) -> bool:
         """Whether any of them is there."""
         return bool(
             self.content
-            or self.tool_calls is not None
+            or self.tool_calls
             or self.refusal
             or self.reasoning_content
             or self.reasoning
             or self.function_call is not None
             or self.audio is not None
-            or self.images is not None
+            or self.images
         )
 
 
@@ -64,7 +69,7 @@ class Choice(msgspec.Struct):
 
     index: int = 0
     delta: Delta | None = None
-    message: msgspec.Raw | None = None
+    message: Any = None
     finish_reason: str | None = None
 
 
@@ -76,7 +81,7 @@ class Event(msgspec.Struct):
     model: str | None = None
     choices: list[Choice] | None = None
     usage: NativeUsage | None = None
-    error: msgspec.Raw | None = None
+    error: Any = None
 
 
 _decode = msgspec.json.Decoder(Event).decode

@@ -295,8 +295,8 @@ def _path(loc: tuple[int | str, ...]) -> str:
     return path
 
 
-_LISTS_OF_UNIONS = ("messages", "content", "tools")
-_UNION_FIELDS = ("content", "stop", "tool_choice", "function_call")
+_LISTS_OF_UNIONS = ("messages", "tools")
+_UNION_FIELDS = ("stop", "tool_choice", "function_call")
 
 
 def _is_union_member(loc: tuple[int | str, ...], i: int) -> bool:
@@ -305,5 +305,6 @@ def _is_union_member(loc: tuple[int | str, ...], i: int) -> bool:
         return False
     before = loc[i - 1]
     if isinstance(before, int):
-        return loc[i - 2] in _LISTS_OF_UNIONS
-    return before in _UNION_FIELDS
+        # The list of `content` is itself a member of a union, named between field and index.
+        return loc[i - 2] in _LISTS_OF_UNIONS or (i > 2 and loc[i - 3] == "content")
+    return before == "content" or (i == 1 and before in _UNION_FIELDS)

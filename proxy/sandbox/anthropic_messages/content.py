@@ -6,9 +6,8 @@ import hashlib
 from collections.abc import Iterator
 
 from proxy.sandbox.anthropic_messages import refusals
-from proxy.sandbox.anthropic_messages.wire import (
+from proxy.sandbox.anthropic_messages.blocks import (
     Block,
-    Body,
     Document,
     Image,
     RedactedThinking,
@@ -16,6 +15,7 @@ from proxy.sandbox.anthropic_messages.wire import (
     Thinking,
     ToolResult,
 )
+from proxy.sandbox.anthropic_messages.wire import Body
 
 __all__ = ["check_content", "sign"]
 

@@ -5,14 +5,8 @@ from typing import Literal
 import msgspec
 
 from proxy.sandbox.answer import Conversation, Result, Tool
-from proxy.sandbox.anthropic_messages.wire import (
-    Body,
-    CustomTool,
-    Message,
-    Text,
-    ToolResult,
-    ToolUse,
-)
+from proxy.sandbox.anthropic_messages.blocks import Message, Text, ToolResult, ToolUse
+from proxy.sandbox.anthropic_messages.wire import Body, CustomTool
 from proxy.sandbox.jsontypes import JsonObject
 from proxy.sandbox.tokens import count_tokens
 

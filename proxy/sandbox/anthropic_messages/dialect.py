@@ -18,10 +18,20 @@ __all__ = ["AnthropicMessages"]
 _VERSIONS = ("2023-06-01", NEW_VERSION)
 
 
+_NAMED = {
+    "context": "prompt is too long: 200001 tokens > 200000 maximum",
+    "quota": (
+        "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing "
+        "to upgrade or purchase credits."
+    ),
+}
+
+
 class AnthropicMessages:
     """Messages and the list of models."""
 
     name = "anthropic"
+    busy = 529
 
     def admit(self, headers: Mapping[str, str]) -> None:
         """Check the key and the API version.
@@ -68,9 +78,13 @@ class AnthropicMessages:
             "The request body is not valid JSON: expected value: line 1 column 1"
         )
 
-    def failure(self, status: int, *, message: str | None, kind: str | None) -> Rejection:
-        """Return the service's error for a status."""
-        return refusals.refuse(status, message, kind)
+    def failure(
+        self, cause: int | str, *, message: str | None = None, kind: str | None = None
+    ) -> Rejection:
+        """Return the service's error for a status or a named cause."""
+        if isinstance(cause, int):
+            return refusals.refuse(cause, message, kind)
+        return refusals.refuse(400, message or _NAMED[cause], kind)
 
     def headers(self, serial: int) -> list[tuple[bytes, bytes]]:
         """Return the headers of every answer."""

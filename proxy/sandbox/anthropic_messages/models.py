@@ -1,7 +1,7 @@
 """What the sandbox knows of Claude models: which exist, and what each accepts.
 
 Sources: the release notes of each generation as summarised in our wire reference, and recorded
-400s. A name that tells no version is taken for the newest generation.
+400s. A name that tells no version is taken for a 4.6.
 """
 
 import re
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from proxy.sandbox.anthropic_messages import refusals
 from proxy.sandbox.jsontypes import JsonObject
 
-__all__ = ["Traits", "described", "known", "listed", "traits"]
+__all__ = ["Traits", "described", "known", "listed", "served", "traits"]
 
 _LISTED = (
     "claude-fable-5-2",
@@ -30,6 +30,12 @@ _LISTED = (
     "claude-opus-4-5-20251101",
     "claude-sonnet-4-5-20250929",
 )
+# An alias is answered in the name of the snapshot behind it.
+_SNAPSHOTS = {
+    "claude-haiku-4-5": "claude-haiku-4-5-20251001",
+    "claude-opus-4-5": "claude-opus-4-5-20251101",
+    "claude-sonnet-4-5": "claude-sonnet-4-5-20250929",
+}
 _NAME = re.compile(r"claude-(?P<line>[a-z]+)-(?P<major>\d)(?:-(?P<minor>\d{1,2})(?!\d))?")
 _OLD_NAME = re.compile(r"claude-(?P<major>\d)(?:-(?P<minor>\d))?-(?P<line>[a-z]+)")
 _LEVELS = ("low", "medium", "high", "xhigh", "max")
@@ -119,6 +125,11 @@ def traits(model: str) -> Traits:
     if match is None:
         return Traits("unknown", (4, 6))
     return Traits(match["line"], (int(match["major"]), int(match["minor"] or 0)))
+
+
+def served(model: str) -> str:
+    """Return the name that an answer of `model` carries."""
+    return _SNAPSHOTS.get(model, model)
 
 
 def known(model: str) -> None:

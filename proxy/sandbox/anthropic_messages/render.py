@@ -13,7 +13,7 @@ import msgspec
 
 from proxy.sandbox.answer import Answer, Call
 from proxy.sandbox.anthropic_messages.content import sign
-from proxy.sandbox.anthropic_messages.models import traits
+from proxy.sandbox.anthropic_messages.models import served, traits
 from proxy.sandbox.dialect import Request
 from proxy.sandbox.directives import Directives
 from proxy.sandbox.jsontypes import JsonObject, as_object
@@ -183,7 +183,7 @@ def _shell(request: Request, serial: int) -> JsonObject:
         "id": f"msg_01Sandbox{serial:014d}",
         "type": "message",
         "role": "assistant",
-        "model": request.conversation.model,
+        "model": served(request.conversation.model),
     }
 
 

@@ -1,8 +1,9 @@
 """The order of turns: who speaks first and last, and that every tool call is answered."""
 
 from proxy.sandbox.anthropic_messages import refusals
+from proxy.sandbox.anthropic_messages.blocks import Message, ToolResult, ToolUse
 from proxy.sandbox.anthropic_messages.models import Traits
-from proxy.sandbox.anthropic_messages.wire import Body, Message, ToolResult, ToolUse
+from proxy.sandbox.anthropic_messages.wire import Body
 
 __all__ = ["check_turns"]
 

@@ -16,223 +16,18 @@ from pydantic import (
     ValidationError,
 )
 
+from proxy.sandbox.anthropic_messages.blocks import (
+    CacheControl,
+    Markable,
+    Message,
+    Text,
+    Wire,
+    text_or_list,
+)
 from proxy.sandbox.anthropic_messages.server_tools import SERVER_TOOLS
-from proxy.sandbox.jsontypes import JsonObject
+from proxy.sandbox.jsontypes import JsonObject, as_object
 
-__all__ = ["Body", "shape_fault"]
-
-
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-def _text_or_list(value: Any) -> str | None:
-    return "~text" if isinstance(value, str) else "~list" if isinstance(value, list) else None
-
-
-class CacheControl(_Wire):
-    """A mark on a block up to which the prompt is cached."""
-
-    type: Literal["ephemeral"]
-    ttl: Literal["5m", "1h"] | None = None
-
-
-class _Markable(_Wire):
-    cache_control: CacheControl | None = None
-
-
-class Text(_Markable):
-    """A block of text."""
-
-    type: Literal["text"]
-    text: str
-    citations: list[JsonObject] | None = None
-
-
-class _Base64Image(_Wire):
-    type: Literal["base64"]
-    media_type: Literal["image/jpeg", "image/png", "image/gif", "image/webp"]
-    data: str
-
-
-class _Base64Pdf(_Wire):
-    type: Literal["base64"]
-    media_type: Literal["application/pdf"]
-    data: str
-
-
-class _PlainText(_Wire):
-    type: Literal["text"]
-    media_type: Literal["text/plain"]
-    data: str
-
-
-class _Url(_Wire):
-    type: Literal["url"]
-    url: str
-
-
-class _File(_Wire):
-    type: Literal["file"]
-    file_id: str
-
-
-class Image(_Markable):
-    """An image."""
-
-    type: Literal["image"]
-    source: Annotated[_Base64Image | _Url | _File, Field(discriminator="type")]
-    transformations: JsonObject | None = None
-
-
-_ContentPart: TypeAlias = Annotated[Text | Image, Field(discriminator="type")]
-
-
-class _Content(_Wire):
-    type: Literal["content"]
-    content: Annotated[
-        Annotated[str, Tag("~text")] | Annotated[list[_ContentPart], Tag("~list")],
-        Discriminator(_text_or_list),
-    ]
-
-
-class _Citations(_Wire):
-    enabled: bool | None = None
-
-
-class Document(_Markable):
-    """A document."""
-
-    type: Literal["document"]
-    source: Annotated[
-        _Base64Pdf | _PlainText | _Content | _Url | _File, Field(discriminator="type")
-    ]
-    citations: _Citations | None = None
-    context: str | None = None
-    title: str | None = None
-
-
-class SearchResult(_Markable):
-    """A search result of the client's own."""
-
-    type: Literal["search_result"]
-    source: str
-    title: str
-    content: list[Text]
-    citations: _Citations | None = None
-
-
-class Thinking(_Wire):
-    """Thinking that is sent back."""
-
-    type: Literal["thinking"]
-    thinking: str
-    signature: str
-
-
-class RedactedThinking(_Wire):
-    """Hidden thinking that is sent back."""
-
-    type: Literal["redacted_thinking"]
-    data: str
-
-
-class ToolUse(_Markable):
-    """A call of a client's tool."""
-
-    type: Literal["tool_use"]
-    id: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]+$")]
-    name: Annotated[str, Field(min_length=1, max_length=200)]
-    input: JsonObject
-    caller: JsonObject | None = None
-    toolset_name: str | None = None
-
-
-class ToolReference(_Markable):
-    """A tool that a search has found."""
-
-    type: Literal["tool_reference"]
-    tool_name: str
-
-
-_ResultPart: TypeAlias = Annotated[
-    Text | Image | SearchResult | Document | ToolReference, Field(discriminator="type")
-]
-
-
-class ToolResult(_Markable):
-    """What a client's tool returned."""
-
-    type: Literal["tool_result"]
-    tool_use_id: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]+$")]
-    content: (
-        Annotated[
-            Annotated[str, Tag("~text")] | Annotated[list[_ResultPart], Tag("~list")],
-            Discriminator(_text_or_list),
-        ]
-        | None
-    ) = None
-    is_error: bool | None = None
-    toolset_name: str | None = None
-
-
-class ServerToolUse(_Markable):
-    """A call of the service's own tool."""
-
-    type: Literal["server_tool_use"]
-    id: Annotated[str, Field(pattern=r"^srvtoolu_[a-zA-Z0-9_]+$")]
-    name: str
-    input: JsonObject
-    caller: JsonObject | None = None
-
-
-class ServerResult(_Markable):
-    """What the service's own tool returned."""
-
-    type: Literal[
-        "web_search_tool_result",
-        "web_fetch_tool_result",
-        "code_execution_tool_result",
-        "bash_code_execution_tool_result",
-        "text_editor_code_execution_tool_result",
-        "tool_search_tool_result",
-    ]
-    tool_use_id: str
-    content: Any
-    caller: JsonObject | None = None
-
-
-class ContainerUpload(_Markable):
-    """A file for the code container."""
-
-    type: Literal["container_upload"]
-    file_id: str
-
-
-Block: TypeAlias = Annotated[
-    Text
-    | Image
-    | Document
-    | SearchResult
-    | Thinking
-    | RedactedThinking
-    | ToolUse
-    | ToolResult
-    | ServerToolUse
-    | ServerResult
-    | ContainerUpload,
-    Field(discriminator="type"),
-]
-
-
-class Message(_Wire):
-    """One turn."""
-
-    role: Literal["user", "assistant", "system"]
-    content: Annotated[
-        Annotated[str, Tag("~text")] | Annotated[list[Block], Tag("~list")],
-        Discriminator(_text_or_list),
-    ]
+__all__ = ["Body", "CustomTool", "shape_fault"]
 
 
 class InputSchema(BaseModel):
@@ -245,7 +40,7 @@ class InputSchema(BaseModel):
     required: list[str] | None = None
 
 
-class CustomTool(_Markable):
+class CustomTool(Markable):
     """A client's tool."""
 
     type: Literal["custom"] | None = None
@@ -270,10 +65,10 @@ class ServerTool(BaseModel):
 
 
 def _tool_kind(value: Any) -> str:
-    kind = value.get("type") if isinstance(value, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    kind = (as_object(value) or {}).get("type")
     if kind is None or kind == "custom":
         return "custom"
-    return "~server" if kind in SERVER_TOOLS else str(kind)  # pyright: ignore[reportUnknownArgumentType]
+    return "~server" if isinstance(kind, str) and kind in SERVER_TOOLS else str(kind)
 
 
 _Tool: TypeAlias = Annotated[
@@ -282,68 +77,68 @@ _Tool: TypeAlias = Annotated[
 ]
 
 
-class _ChoiceAuto(_Wire):
+class _ChoiceAuto(Wire):
     type: Literal["auto"]
     disable_parallel_tool_use: bool | None = None
 
 
-class _ChoiceAny(_Wire):
+class _ChoiceAny(Wire):
     type: Literal["any"]
     disable_parallel_tool_use: bool | None = None
 
 
-class _ChoiceTool(_Wire):
+class _ChoiceTool(Wire):
     type: Literal["tool"]
     name: str
     disable_parallel_tool_use: bool | None = None
 
 
-class _ChoiceNone(_Wire):
+class _ChoiceNone(Wire):
     type: Literal["none"]
 
 
 _Display: TypeAlias = Literal["summarized", "omitted"] | None
 
 
-class _BlockBinding(_Wire):
+class _BlockBinding(Wire):
     prefix_mismatch_behavior: Literal["drop_block", "error"] | None = None
 
 
-class _Enabled(_Wire):
+class _Enabled(Wire):
     type: Literal["enabled"]
     budget_tokens: Annotated[int, Field(ge=1024)]
     display: _Display = None
 
 
-class _Adaptive(_Wire):
+class _Adaptive(Wire):
     type: Literal["adaptive"]
     display: _Display = None
     block_binding: _BlockBinding | None = None
 
 
-class _Disabled(_Wire):
+class _Disabled(Wire):
     type: Literal["disabled"]
 
 
-class _BetweenTools(_Wire):
+class _BetweenTools(Wire):
     type: Literal["between_tools"]
 
 
-class _JsonFormat(_Wire):
+class _JsonFormat(Wire):
     type: Literal["json_schema"]
     json_schema: JsonObject = Field(alias="schema")
 
 
-class _OutputConfig(_Wire):
+class _OutputConfig(Wire):
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
     format: _JsonFormat | None = None
 
 
-class _Metadata(_Wire):
+class _Metadata(Wire):
     user_id: Annotated[str, Field(max_length=256)] | None = None
 
 
-class Body(_Wire):
+class Body(Wire):
     """The body of `POST /v1/messages`."""
 
     model: Annotated[str, Field(min_length=1, max_length=256)]
@@ -362,7 +157,7 @@ class Body(_Wire):
     system: (
         Annotated[
             Annotated[str, Tag("~text")] | Annotated[list[Text], Tag("~list")],
-            Discriminator(_text_or_list),
+            Discriminator(text_or_list),
         ]
         | None
     ) = None

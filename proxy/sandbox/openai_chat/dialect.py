@@ -18,7 +18,7 @@ _SERVER_ERROR = (
     "error."
 )
 # What the service says with a status, its `type` and its `code`.
-_FAILURES: Mapping[int, tuple[str, str, str | None]] = {
+_FAILURES: Mapping[int | str, tuple[str, str, str | None]] = {
     400: ("The sandbox was told to refuse this request.", "invalid_request_error", None),
     401: ("Incorrect API key provided.", "invalid_request_error", "invalid_api_key"),
     403: ("You are not allowed to use this model.", "invalid_request_error", None),
@@ -29,14 +29,29 @@ _FAILURES: Mapping[int, tuple[str, str, str | None]] = {
     413: ("The request is too large.", "invalid_request_error", None),
     429: ("Rate limit reached for requests", "requests", "rate_limit_exceeded"),
     500: (_SERVER_ERROR, "server_error", None),
+    "context": (
+        "This model's maximum context length is 128000 tokens. However, your messages resulted in "
+        "128001 tokens. Please reduce the length of the messages.",
+        "invalid_request_error",
+        "context_length_exceeded",
+    ),
+    "quota": (
+        "You exceeded your current quota, please check your plan and billing details.",
+        "insufficient_quota",
+        "insufficient_quota",
+    ),
     503: ("The engine is currently overloaded, please try again later", "server_error", None),
 }  # fmt: skip
+
+
+_NAMED = {"context": 400, "quota": 429}
 
 
 class OpenAIChat:
     """Chat Completions and the list of models."""
 
     name = "openai"
+    busy = 500
 
     def admit(self, headers: Mapping[str, str]) -> None:
         """Check the bearer key and the content type.
@@ -89,13 +104,17 @@ class OpenAIChat:
             None,
         )
 
-    def failure(self, status: int, *, message: str | None, kind: str | None) -> Rejection:
-        """Return the service's error for a status."""
-        usual, usual_kind, code = _FAILURES.get(status, _FAILURES[500 if status >= 500 else 400])
+    def failure(
+        self, cause: int | str, *, message: str | None = None, kind: str | None = None
+    ) -> Rejection:
+        """Return the service's error for a status or a named cause."""
+        status = cause if isinstance(cause, int) else _NAMED[cause]
+        usual = _FAILURES.get(cause) or _FAILURES[500 if status >= 500 else 400]
+        words, usual_kind, code = usual
         error: JsonObject = {
-            "message": message or usual,
+            "message": message or words,
             "type": kind or usual_kind,
-            "param": None,
+            "param": "messages" if cause == "context" else None,
             "code": None if message else code,
         }
         return Rejection(status, error)
@@ -131,7 +150,7 @@ class OpenAIChat:
     def stream_error(self, directives: Directives) -> bytes:
         """Return an event with an `error` object; nothing comes after it."""
         kind = directives.error_type or "server_error"
-        failure = self.failure(500, message=None, kind=kind)
+        failure = self.failure(500, kind=kind)
         return render.event({"error": failure.error})
 
     def malformed(self) -> bytes:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from proxy.sandbox.jsontypes import JsonObject
 from proxy.sandbox.openai_chat import refusals
 
-__all__ = ["Traits", "described", "known", "listed", "traits"]
+__all__ = ["Traits", "described", "known", "listed", "served", "traits"]
 
 _LISTED = (
     "gpt-6-astra",
@@ -36,6 +36,20 @@ _LISTED = (
     "o3",
     "o3-mini",
 )
+# An alias is answered in the name of the snapshot behind it.
+_SNAPSHOTS = {
+    "gpt-5": "gpt-5-2025-08-07",
+    "gpt-5-mini": "gpt-5-mini-2025-08-07",
+    "gpt-5-nano": "gpt-5-nano-2025-08-07",
+    "gpt-4.1": "gpt-4.1-2025-04-14",
+    "gpt-4.1-mini": "gpt-4.1-mini-2025-04-14",
+    "gpt-4.1-nano": "gpt-4.1-nano-2025-04-14",
+    "gpt-4o": "gpt-4o-2024-08-06",
+    "gpt-4o-mini": "gpt-4o-mini-2024-07-18",
+    "o4-mini": "o4-mini-2025-04-16",
+    "o3": "o3-2025-04-16",
+    "o3-mini": "o3-mini-2025-01-31",
+}
 _BORN = 1_780_000_000
 _VERSION = re.compile(r"gpt-(\d+)(?:\.(\d+))?(?!\d|o)")
 
@@ -67,6 +81,11 @@ def traits(model: str) -> Traits:
         return Traits(False, None, False)
     quiet = (5, 1) <= version < (5, 6)
     return Traits(True, "none" if quiet else "medium", version >= (5, 4))
+
+
+def served(model: str) -> str:
+    """Return the name that an answer of `model` carries."""
+    return _SNAPSHOTS.get(model, model)
 
 
 def known(model: str) -> None:

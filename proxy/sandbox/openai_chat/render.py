@@ -14,6 +14,7 @@ from proxy.sandbox.answer import Answer, Call
 from proxy.sandbox.dialect import Request
 from proxy.sandbox.directives import Directives
 from proxy.sandbox.jsontypes import JsonObject, as_object
+from proxy.sandbox.openai_chat.models import served
 from proxy.sandbox.tokens import pieces
 
 __all__ = ["completion", "event", "events"]
@@ -55,7 +56,7 @@ def completion(
         "id": _id(serial),
         "object": "chat.completion",
         "created": _CREATED,
-        "model": body["model"],
+        "model": served(body["model"]),
         "choices": choices,
         "usage": _usage(answer, len(choices)),
         "service_tier": _tier(body),
@@ -139,7 +140,7 @@ class _Stream:
             "id": _id(serial),
             "object": "chat.completion.chunk",
             "created": _CREATED,
-            "model": body["model"],
+            "model": served(body["model"]),
             "service_tier": _tier(body),
             "system_fingerprint": _FINGERPRINT,
         }

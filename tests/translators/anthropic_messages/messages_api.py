@@ -1,4 +1,4 @@
-"""What the tests of this dialect share: a context, the two SDKs as oracles, and recorded traffic."""
+"""What the tests of this dialect share: a context, the SDKs as oracles, recorded traffic."""
 
 import json
 import os
@@ -11,16 +11,20 @@ import anthropic
 import httpx2
 import pytest
 from anthropic.types import Message
+from native_schema import problems_of
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk, ParsedChatCompletion
 
 from translators.anthropic_messages.errors import error_from_response
 from translators.anthropic_messages.translator import AnthropicMessagesTranslator
+from translators.errors import TranslationError
 from translators.protocol import Chunk, HttpRequest, Outcome, ResponseContext, Translated
 from translators.sse import ServerSentEvent, SSEDecoder
 from translators.wire.request import ChatCompletionRequest, parse_request
 
 Json = dict[str, Any]
+
+WEATHER: Json = {"type": "function", "function": {"name": "get_weather", "parameters": {}}}
 
 TRANSLATOR = AnthropicMessagesTranslator()
 CONTEXT = ResponseContext("chatcmpl-none", 1_700_000_000, "asked", include_usage=True)
@@ -39,6 +43,35 @@ def translate(model: str = "claude-haiku-4-5", **fields: Any) -> Translated[Http
 
 def body_of(model: str = "claude-haiku-4-5", **fields: Any) -> Json:
     return translate(model, **fields).request.body
+
+
+def user(content: Any) -> Json:
+    return {"role": "user", "content": content}
+
+
+def calls(*ids: str, name: str = "get_weather", arguments: str = "{}") -> Json:
+    entries = [
+        {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+        for id in ids
+    ]
+    return {"role": "assistant", "content": None, "tool_calls": entries}
+
+
+def result(id: str, content: Any = "fine") -> Json:
+    return {"role": "tool", "tool_call_id": id, "content": content}
+
+
+def turns_of(*messages: Json, model: str = "claude-haiku-4-5", **fields: Any) -> list[Json]:
+    body = body_of(model, messages=list(messages), **fields)
+    assert problems_of(body) == []
+    return body["messages"]
+
+
+def rejection(model: str = "claude-haiku-4-5", **fields: Any) -> TranslationError:
+    with pytest.raises(TranslationError) as caught:
+        translate(model, **fields)
+    assert caught.value.status_hint == 400
+    return caught.value
 
 
 def context_for(chat: ChatCompletionRequest) -> ResponseContext:

@@ -7,18 +7,13 @@ the types are walked here.
 import types
 from collections.abc import Iterable
 from functools import cache
-from typing import Any, Literal, Union, cast
+from typing import Annotated, Any, Literal, NotRequired, Required, Union, cast, get_args, get_origin
 
 from anthropic.types.message_create_params import (
     MessageCreateParamsNonStreaming,
     MessageCreateParamsStreaming,
 )
 from typing_extensions import (
-    Annotated,
-    NotRequired,
-    Required,
-    get_args,
-    get_origin,
     get_type_hints,
     is_typeddict,
 )
@@ -86,7 +81,9 @@ def _object(value: Any, kind: Any, path: str) -> list[str]:
     if not isinstance(value, dict):
         return [f"{path}: no object"]
     fields, hints = cast("dict[str, Any]", value), _hints(kind)
-    found = [f"{path}: lacks {name}" for name in kind.__required_keys__ - fields.keys()]
+    # `__required_keys__` does not see through annotations that are strings.
+    required = {name for name, hint in hints.items() if get_origin(hint) is Required}
+    found = [f"{path}: lacks {name}" for name in sorted(required - fields.keys())]
     for name, entry in fields.items():
         if name in hints:
             found += _problems(entry, hints[name], f"{path}.{name}")

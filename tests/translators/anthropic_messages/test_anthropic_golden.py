@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from messages_api import (
-    CONTEXT,
     GOLDEN,
     TRANSLATOR,
     accumulate,

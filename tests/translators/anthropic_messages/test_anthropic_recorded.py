@@ -195,16 +195,16 @@ def _counts(usage: Any) -> tuple[int, int, int, int]:
 
 def _their_counts(exchange: Exchange, message: Message) -> tuple[int, int, int, int]:
     usage = message.usage.to_dict(warnings=False)
-    found = [part for part in _iterations(exchange)] or [usage]
+    found: list[Any] = _iterations(exchange) or [usage]
     read = sum(int(part.get("cache_read_input_tokens") or 0) for part in found)
     written = sum(int(part.get("cache_creation_input_tokens") or 0) for part in found)
     prompt = sum(int(part["input_tokens"]) for part in found) + read + written
     return prompt, sum(int(part["output_tokens"]) for part in found), read, written
 
 
-def _iterations(exchange: Exchange) -> list[Any]:
+def _iterations(exchange: Exchange) -> Any:
     """Return the last `iterations`, which the SDK's accumulator does not keep."""
     if not exchange.stream:
-        return json.loads(exchange.body)["usage"].get("iterations") or []
-    usages = [json.loads(event.data).get("usage") or {} for event in events_of(exchange.body)]
-    return next((usage["iterations"] for usage in usages if "iterations" in usage), [])
+        return json.loads(exchange.body)["usage"].get("iterations")
+    usages: list[Any] = [json.loads(event.data).get("usage") for event in events_of(exchange.body)]
+    return next((usage["iterations"] for usage in usages if usage and "iterations" in usage), None)

@@ -1,0 +1,69 @@
+# What a newcomer needs: `make run`, `make test`. Everything is set up in .venv on first use.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8080
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-virtualenv
+
+.PHONY: help run test check format build bench lock clean
+
+help: ## Show this text
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/.installed ## Serve the personas on the sandbox, on port 8080 (PORT=… for another)
+	@exec $(BIN)/execution-platform serve --sandbox --port $(PORT)
+
+test: $(VENV)/.installed-dev ## Run all tests, with branch coverage
+	@rm -f .coverage .coverage.*
+	@$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
+	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
+
+check: $(VENV)/.installed-dev ## Format, lint, types, layers
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/basedpyright
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.installed-dev ## Format the code and mend what can be mended
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+build: $(VENV)/.installed-dev ## Build the wheel and the sdist into dist/
+	@$(BIN)/python -m build --no-isolation --outdir dist
+
+bench: $(VENV)/.installed-dev ## Measure start-up, memory per stream, latency added
+	@$(BIN)/python -m tests.benchmarks.streams
+
+lock: $(VENV)/.installed-dev ## Pin the dependencies anew, with hashes
+	@$(PIP) uv
+	@$(BIN)/uv pip compile $(LOCK_FLAGS) --group build -o deploy/requirements.txt pyproject.toml
+	@$(BIN)/uv pip compile $(LOCK_FLAGS) --group dev -o tests/requirements.txt pyproject.toml
+
+LOCK_FLAGS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-annotate --no-emit-index-url
+
+clean: ## Remove what was set up and built
+	@rm -rf $(VENV) dist build .coverage .coverage.*
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; name one with PYTHON=…" >&2; exit 1; }
+	@echo "Setting up $(VENV) with $$($(PYTHON) --version): once, about a minute."
+	@$(PYTHON) -m venv $(VENV) \
+		|| { echo "Python's venv module is missing (Debian: apt-get install python3-venv)." >&2; exit 1; }
+
+# The pins name hashes and no index: whatever index pip is set up with has to serve those files.
+$(VENV)/.installed: deploy/requirements.txt pyproject.toml | $(BIN)/python
+	@$(PIP) --require-hashes -r deploy/requirements.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: tests/requirements.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what the tests need."
+	@$(PIP) --require-hashes -r tests/requirements.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/.installed

@@ -1,0 +1,42 @@
+"""Fixtures that every folder of tests may use."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.providers import UPSTREAM_KEY, closed_port, deaf_port, standard_policy
+from tests.serving import Proxy, SandboxProcess
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def providers() -> Iterator[SandboxProcess]:
+    """The sandbox in a process of its own; it knows what reached it."""
+    with SandboxProcess() as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def scripted_port() -> int:
+    """A port on which a test may play a provider itself."""
+    return closed_port()
+
+
+@pytest.fixture(scope="session")
+def proxy(providers: SandboxProcess, scripted_port: int) -> Iterator[Proxy]:
+    """A server with the standard policy, before providers whose requests can be looked at."""
+    with deaf_port() as deaf:
+        policy = standard_policy(providers, scripted=scripted_port, dead=closed_port(), deaf=deaf)
+        with Proxy(env={"UPSTREAM_KEY": UPSTREAM_KEY}, policy=policy) as server:
+            yield server
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Iterator[Proxy]:
+    """A server as a new user starts it: `serve --sandbox`, with the shipped policy."""
+    with Proxy("--sandbox") as server:
+        yield server

@@ -1,0 +1,133 @@
+"""Whatever a client sends, it is answered or refused: never an exception of our own."""
+
+import copy
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from proxy.sandbox.anthropic_messages.content import sign
+from proxy.sandbox.anthropic_messages.dialect import AnthropicMessages
+from proxy.sandbox.answer import compose
+from proxy.sandbox.dialect import Dialect, Rejection
+from proxy.sandbox.directives import Directives
+from proxy.sandbox.openai_chat.dialect import OpenAIChat
+
+_SCHEMA: Any = {
+    "type": "object",
+    "properties": {
+        "a": {"type": "array", "items": {"$ref": "#/$defs/b"}, "minItems": 1},
+        "c": {"anyOf": [{"type": "null"}, {"type": "string", "minLength": 3}]},
+    },
+    "required": ["a"],
+    "$defs": {"b": {"type": "integer", "minimum": 3, "enum": [1, 2]}},
+}
+_OPENAI: Any = {
+    "model": "gpt-4.1",
+    "messages": [
+        {"role": "system", "content": "s"},
+        {"role": "user", "content": [{"type": "text", "text": "t"}]},
+        {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": [
+                {"id": "c", "type": "function", "function": {"name": "t", "arguments": "{}"}}
+            ],
+        },
+        {"role": "tool", "tool_call_id": "c", "content": "r"},
+        {"role": "user", "content": "t"},
+    ],
+    "tools": [{"type": "function", "function": {"name": "t", "parameters": _SCHEMA}}],
+    "tool_choice": {"type": "function", "function": {"name": "t"}},
+    "response_format": {
+        "type": "json_schema",
+        "json_schema": {"name": "n", "schema": _SCHEMA, "strict": False},
+    },
+    "stop": ["x"],
+    "n": 2,
+    "max_tokens": 50,
+    "stream": True,
+    "stream_options": {"include_usage": True},
+    "logprobs": True,
+}
+_ANTHROPIC: Any = {
+    "model": "claude-sonnet-4-6",
+    "max_tokens": 50,
+    "system": [{"type": "text", "text": "s", "cache_control": {"type": "ephemeral"}}],
+    "messages": [
+        {"role": "user", "content": [{"type": "text", "text": "t"}]},
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "thinking", "thinking": "x", "signature": sign("x")},
+                {"type": "tool_use", "id": "c", "name": "t", "input": {}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {
+                    "type": "tool_result",
+                    "tool_use_id": "c",
+                    "content": [{"type": "text", "text": "r"}],
+                },
+                {"type": "image", "source": {"type": "url", "url": "https://x"}},
+            ],
+        },
+    ],
+    "tools": [{"name": "t", "input_schema": _SCHEMA}],
+    "tool_choice": {"type": "auto"},
+    "thinking": {"type": "adaptive"},
+    "output_config": {"effort": "low"},
+    "stop_sequences": ["x"],
+}
+_JUNK: list[Any] = [
+    None, True, 0, -1, 1.5, "", "x", "a b", [], {}, [None], [{}], [[]], ["x"], 10**30,
+    {"type": "x"}, {"type": "text", "text": "x"}, {"type": None}, {"type": ["object"]},
+    {"type": {}}, {"$ref": "#"}, {"minProperties": 3}, {"enum": [[]]},
+]  # fmt: skip
+
+
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if path:
+        yield path
+    items: Any = value.items() if isinstance(value, dict) else ()
+    for key, item in enumerate(value) if isinstance(value, list) else items:  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        yield from _paths(item, (*path, key))
+
+
+def _mutated(body: Any, chance: random.Random) -> Any:
+    body = copy.deepcopy(body)
+    for _ in range(chance.choice([1, 1, 2])):
+        path = chance.choice(list(_paths(body)))
+        node = body
+        for key in path[:-1]:
+            node = node[key]
+        if chance.random() < 0.25:
+            del node[path[-1]]
+        else:
+            node[path[-1]] = copy.deepcopy(chance.choice(_JUNK))
+    return body
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body"), [(OpenAIChat(), _OPENAI), (AnthropicMessages(), _ANTHROPIC)]
+)
+def test_only_refusals_are_raised(dialect: Dialect, body: Any) -> None:
+    chance = random.Random(7)
+    headers = {"content-type": "application/json", "anthropic-version": "2023-06-01"}
+    answered = 0
+    for _ in range(3000):
+        mutant = _mutated(body, chance)
+        try:
+            request = dialect.read(mutant, headers)
+        except Rejection as refused:
+            assert refused.status in {400, 404}
+            continue
+        directives = Directives()
+        answer = compose(request.conversation, directives)
+        dialect.reply(request, answer, directives, serial=1)
+        list(dialect.events(request, answer, directives, serial=1))
+        answered += 1
+    assert answered > 300

@@ -1,0 +1,245 @@
+"""Tools, the choice among them, and the calls and results of earlier turns."""
+
+import json
+from typing import Any
+
+import pytest
+from messages_api import (
+    WEATHER,
+    Json,
+    body_of,
+    calls,
+    rejection,
+    result,
+    translate,
+    turns_of,
+    user,
+)
+from native_schema import problems_of
+
+OLD, NEW = "claude-haiku-4-5", "claude-opus-5-5"
+
+
+def test_tool_without_parameters_gets_an_object_schema():
+    tools: list[Json] = [
+        {"type": "function", "function": {"name": "a"}},
+        {"type": "function", "function": {"name": "b", "parameters": {"properties": {"x": {}}}}},
+        {"type": "function", "function": {"name": "c", "strict": True}},
+    ]
+    translated = translate(tools=tools)
+    schemas = [tool["input_schema"] for tool in translated.request.body["tools"]]
+    assert schemas[0] == {"type": "object", "properties": {}}
+    assert schemas[1] == {"type": "object", "properties": {"x": {}}}
+    assert translated.report.ignored == ("tools[].function.strict",)
+
+
+@pytest.mark.parametrize(
+    ("fields", "native"),
+    [
+        ({}, None),
+        ({"tool_choice": "auto"}, {"type": "auto"}),
+        ({"tool_choice": "none"}, {"type": "none"}),
+        ({"tool_choice": "required"}, {"type": "any"}),
+        (
+            {"tool_choice": {"type": "function", "function": {"name": "get_weather"}}},
+            {"type": "tool", "name": "get_weather"},
+        ),
+        ({"parallel_tool_calls": True}, None),
+        (
+            {"parallel_tool_calls": False, "tool_choice": "required"},
+            {"type": "any", "disable_parallel_tool_use": True},
+        ),
+        ({"parallel_tool_calls": False, "tool_choice": "none"}, {"type": "none"}),
+    ],
+    ids=["absent", "auto", "none", "required", "named", "parallel", "single", "single-none"],
+)
+def test_tool_choice(fields: Json, native: Json | None):
+    assert body_of(tools=[WEATHER], **fields).get("tool_choice") == native
+
+
+def test_row_23_parallel_tool_calls_alone_does_not_force_a_call():
+    choice = body_of(tools=[WEATHER], parallel_tool_calls=False)["tool_choice"]
+    assert choice == {"type": "auto", "disable_parallel_tool_use": True}
+
+
+def test_row_24_tool_choice_none_stays_none():
+    assert body_of(tools=[WEATHER], tool_choice="none")["tool_choice"] == {"type": "none"}
+
+
+def test_row_26_allowed_tools_is_not_silently_dropped():
+    choice = {
+        "type": "allowed_tools",
+        "allowed_tools": {"mode": "auto", "tools": [{"type": "function"}]},
+    }
+    assert rejection(tools=[WEATHER], tool_choice=choice).param == "tool_choice"
+
+
+def test_row_27_unknown_tool_type_is_rejected():
+    assert rejection(tools=[WEATHER, {"type": "web_search"}]).param == "tools[1].type"
+
+
+def test_row_22_tool_name_the_api_refuses_is_rejected_by_name():
+    tool = {"type": "function", "function": {"name": "a.b/c"}}
+    assert rejection(tools=[tool]).param == "tools[0].function.name"
+
+
+@pytest.mark.parametrize(
+    "model", ["claude-fable-5-1", "claude-mythos-5-2", NEW, "claude-sonnet-5-5"]
+)
+@pytest.mark.parametrize(
+    "choice", ["required", {"type": "function", "function": {"name": "get_weather"}}]
+)
+def test_forced_choice_is_rejected_where_the_model_lost_it(model: str, choice: Any):
+    error = rejection(model, tools=[WEATHER], tool_choice=choice)
+    assert error.param == "tool_choice"
+    assert "forced" in error.message
+
+
+@pytest.mark.parametrize("model", ["claude-haiku-5-5", "claude-opus-5", OLD])
+def test_forced_choice_is_sent_where_the_model_takes_it(model: str):
+    choice = body_of(model, tools=[WEATHER], tool_choice="required")["tool_choice"]
+    assert choice == {"type": "any"}
+
+
+@pytest.mark.parametrize(
+    ("choice", "native"),
+    [
+        ("none", {"type": "none"}),
+        (None, {"type": "auto", "disable_parallel_tool_use": True}),
+        (
+            {"name": "get_weather"},
+            {"type": "tool", "name": "get_weather", "disable_parallel_tool_use": True},
+        ),
+    ],
+    ids=["none", "absent", "named"],
+)
+def test_legacy_function_call(choice: Any, native: Json):
+    body = body_of(functions=[WEATHER["function"]], function_call=choice)
+    assert body["tool_choice"] == native
+    assert body["tools"][0]["name"] == "get_weather"
+
+
+def test_history_with_calls_but_no_tools_gets_stubs():
+    messages = [user("x"), calls("a"), result("a"), user("y")]
+    translated = translate(messages=messages)
+    body = translated.request.body
+    assert body["tools"] == [{"name": "get_weather", "input_schema": {"type": "object"}}]
+    assert body["tool_choice"] == {"type": "none"}
+    assert translated.report.emulated == ("tools",)
+    assert problems_of(body) == []
+
+
+@pytest.mark.parametrize("arguments", ["", "  ", "{}"])
+def test_row_16_empty_arguments_are_an_empty_object(arguments: str):
+    turns = turns_of(user("x"), calls("a", arguments=arguments), result("a"))
+    assert turns[1]["content"][0]["input"] == {}
+
+
+@pytest.mark.parametrize("arguments", ['{"a": 1', "[1]", "null", '{"a": NaN}', "[" * 5000])
+def test_row_15_broken_arguments_are_kept_as_text(arguments: str):
+    messages = [user("x"), calls("a", arguments=arguments), result("a")]
+    translated = translate(messages=messages, tools=[WEATHER])
+    assert translated.request.body["messages"][1]["content"][0]["input"] == {"_raw": arguments}
+    assert translated.report.emulated == ("messages[].tool_calls[].function.arguments",)
+
+
+def test_arguments_keep_their_order():
+    turns = turns_of(
+        user("x"), calls("a", arguments='{"b": 1, "a": {"d": 2, "c": 3}}'), result("a")
+    )
+    assert json.dumps(turns[1]["content"][0]["input"]) == '{"b": 1, "a": {"d": 2, "c": 3}}'
+
+
+def test_row_18_parallel_tool_results_in_one_user_turn():
+    turns = turns_of(user("x"), calls("a", "b", "c"), result("b"), result("a"), result("c"))
+    assert [turn["role"] for turn in turns] == ["user", "assistant", "user"]
+    assert [block["tool_use_id"] for block in turns[2]["content"]] == ["b", "a", "c"]
+
+
+def test_row_19_results_come_before_what_the_user_says():
+    turns = turns_of(user("x"), calls("a", "b"), result("a"), user("wait"), result("b"), user("ok"))
+    kinds = [block["type"] for block in turns[2]["content"]]
+    assert kinds == ["tool_result", "tool_result", "text", "text"]
+
+
+def test_row_20_ids_that_collide_between_rounds_stay_apart():
+    turns = turns_of(
+        user("x"), calls("call_0"), result("call_0"), calls("call_0"), result("call_0")
+    )
+    ids = [turn["content"][0].get("id") or turn["content"][0]["tool_use_id"] for turn in turns[1:]]
+    assert ids == ["call_0", "call_0", "call_0_2", "call_0_2"]
+
+
+def test_row_21_foreign_ids_are_mapped_and_stay_paired():
+    ids = ["a.b", "a:b", "a_b", "é", "x" * 300]
+    turns = turns_of(user("x"), calls(*ids), *(result(id, id) for id in reversed(ids)))
+    made = {block["id"]: id for block, id in zip(turns[1]["content"], ids, strict=True)}
+    assert len(made) == len(ids)
+    assert all(set(id) <= set("ab_2345678x") for id in made)
+    for block in turns[2]["content"]:
+        assert made[block["tool_use_id"]] == block["content"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("messages", "param"),
+    [
+        ([user("x"), calls("a", "b"), result("a"), user("y")], "messages"),
+        ([user("x"), calls("a")], "messages"),
+        ([user("x"), calls("a"), result("a"), result("a")], "messages[3].tool_call_id"),
+        (
+            [user("x"), calls("a"), result("a"), calls("b"), result("b"), result("a")],
+            "messages[5].tool_call_id",
+        ),
+        ([user("x"), {"role": "function", "name": "f", "content": "1"}], "messages[1].name"),
+    ],
+    ids=["one missing", "all missing", "twice", "late", "function without call"],
+)
+def test_row_95_results_that_do_not_fit_are_rejected(messages: list[Json], param: str):
+    assert rejection(messages=messages, tools=[WEATHER]).param == param
+
+
+def test_custom_call_in_the_history_is_wrapped():
+    call = {"id": "a", "type": "custom", "custom": {"name": "shell", "input": "ls"}}
+    turns = turns_of(user("x"), {"role": "assistant", "tool_calls": [call]}, result("a"))
+    assert turns[1]["content"][0]["input"] == {"input": "ls"}
+
+
+def test_legacy_calls_are_paired_by_name():
+    first = {"role": "assistant", "function_call": {"name": "f", "arguments": '{"a":1}'}}
+    answer = {"role": "function", "name": "f", "content": None}
+    turns = turns_of(user("x"), first, answer, first, answer)
+    assert [turn["content"][0].get("id") for turn in turns[1::2]] == ["call_fc_1", "call_fc_3"]
+    assert turns[4]["content"] == [{"type": "tool_result", "tool_use_id": "call_fc_3"}]
+
+
+def test_hallucinated_tool_name_is_made_legal():
+    translated = translate(messages=[user("x"), calls("a", name="functions.f"), result("a")])
+    block = translated.request.body["messages"][1]["content"][0]
+    assert block["name"] == "functions_f"
+    assert "messages[].tool_calls[].function.name" in translated.report.emulated
+
+
+def test_row_98_and_100_our_own_extensions_come_back_harmlessly():
+    function = {"name": "x", "arguments": "{}"}
+    call = {"index": 0, "id": "a", "type": "function", "function": function}
+    signed = {**call, "id": "b", "extra_content": {"google": {"thought_signature": "x"}}}
+    message = {
+        "role": "assistant",
+        "content": "Hm",
+        "refusal": None,
+        "annotations": [{"type": "url_citation"}],
+        "audio": None,
+        "function_call": None,
+        "reasoning_content": "I think",
+        "reasoning_details": [{"type": "reasoning.text"}],
+        "tool_calls": [call, signed],
+    }
+    translated = translate(messages=[user("x"), message, result("a"), result("b")], tools=[WEATHER])
+    body = translated.request.body
+    assert problems_of(body) == []
+    assert len(body["messages"][1]["content"]) == 3
+    assert translated.report.ignored == (
+        "messages[].reasoning_content",
+        "messages[].reasoning_details",
+        "messages[].tool_calls[].extra_content",
+    )

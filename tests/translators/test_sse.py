@@ -1,0 +1,207 @@
+"""The SSE decoder against the specification, and against a slow reader of the same bytes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from translators.errors import ProviderError
+from translators.sse import ServerSentEvent, SSEDecoder
+
+
+def decode(*pieces: bytes) -> list[ServerSentEvent]:
+    decoder = SSEDecoder()
+    events = [event for piece in pieces for event in decoder.feed(piece)]
+    return events + decoder.end()
+
+
+def data_of(*pieces: bytes) -> list[bytes]:
+    return [event.data for event in decode(*pieces)]
+
+
+def slow_reference(stream: bytes) -> list[ServerSentEvent]:
+    """Read the stream as the specification words it, character by character, knowing its end.
+
+    Beyond the specification, a last event that lacks nothing but its blank line counts.
+    """
+    text = list(stream[3:] if stream.startswith(b"\xef\xbb\xbf") else stream)
+    lines: list[bytes] = []
+    line = bytearray()
+    while text:
+        byte = text.pop(0)
+        if byte == 0x0D:
+            if text and text[0] == 0x0A:
+                text.pop(0)
+        elif byte != 0x0A:
+            line.append(byte)
+            continue
+        lines.append(bytes(line))
+        line.clear()
+    events: list[ServerSentEvent] = []
+    name, data = b"", list[bytes]()
+    # What stands behind the last line end is a line that was cut, and spoils its event.
+    for entry in [*lines, b""] if not line else lines:
+        if entry == b"":
+            if data:
+                events.append(ServerSentEvent(name, b"\n".join(data)))
+            name, data = b"", []
+            continue
+        if b":" in entry:
+            position = entry.index(b":")
+            field, value = entry[:position], entry[position + 1 :]
+            value = value[1:] if value.startswith(b" ") else value
+        else:
+            field, value = entry, b""
+        if field == b"data":
+            data.append(value)
+        elif field == b"event":
+            name = value
+    return events
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"], ids=["LF", "CR", "CRLF"])
+def test_each_line_end_ends_lines_and_events(end: bytes):
+    stream = b"event: a" + end + b"data: 1" + end + b"data: 2" + end + end + b"data: 3" + end + end
+    assert decode(stream) == [ServerSentEvent(b"a", b"1\n2"), ServerSentEvent(b"", b"3")]
+
+
+def test_line_ends_may_be_mixed():
+    assert data_of(b"data: 1\r\n\ndata: 2\r\rdata: 3\n\r\ndata: 4\n\r") == [b"1", b"2", b"3", b"4"]
+
+
+def test_crlf_cut_between_its_halves_is_one_line_end():
+    assert data_of(b"data: 1\r", b"\ndata: 2\r", b"", b"\n\r", b"\n") == [b"1\n2"]
+
+
+def test_cr_at_the_end_of_a_chunk_ends_the_event_at_once():
+    decoder = SSEDecoder()
+    assert decoder.feed(b"data: 1\r\r") == [ServerSentEvent(b"", b"1")]
+    assert decoder.feed(b"\ndata: 2\r\n\r\n") == [ServerSentEvent(b"", b"2")]
+
+
+def test_a_byte_order_mark_is_skipped_at_the_start_only():
+    bom = b"\xef\xbb\xbf"
+    assert data_of(bom + b"data: 1\n\n") == [b"1"]
+    assert data_of(bom[:1], bom[1:2], bom[2:] + b"data: 1\n\n") == [b"1"]
+    assert data_of(b"data: 1\n\n" + bom + b"data: 2\n\n") == [b"1"]
+
+
+def test_comments_and_unknown_fields_are_skipped():
+    stream = b": ping\n\n:\nid: 7\nretry: 10\ndatax: no\n data: no\ndata: 1\n: in between\n\n"
+    assert decode(stream) == [ServerSentEvent(b"", b"1")]
+
+
+def test_one_space_after_the_colon_is_optional():
+    assert data_of(b"data:1\n\ndata: 1\n\ndata:  1\n\ndata:\t1\n\n") == [b"1", b"1", b" 1", b"\t1"]
+
+
+def test_the_examples_of_the_specification():
+    assert data_of(b"data: YHOO\ndata: +2\ndata: 10\n\n") == [b"YHOO\n+2\n10"]
+    assert data_of(b"data\n\ndata\ndata\n\ndata:") == [b"", b"\n"]
+    assert data_of(b"data:test\n\ndata: test\n\n") == [b"test", b"test"]
+
+
+def test_an_event_without_data_is_none_and_its_name_is_forgotten():
+    assert decode(b"event: a\n\ndata: 1\n\n") == [ServerSentEvent(b"", b"1")]
+
+
+def test_the_last_name_counts():
+    assert decode(b"event: a\nevent: b\ndata: 1\n\n") == [ServerSentEvent(b"b", b"1")]
+
+
+SEPARATORS = "\u2028\u2029\u0085\u000b\u000c\u001c\u001d\u001e"
+
+
+def test_only_cr_and_lf_separate_lines():
+    text = f'{{"text":"a{SEPARATORS}b"}}'.encode()
+    assert data_of(b"data: " + text + b"\n\n") == [text]
+
+
+def test_row_78_utf8_cut_anywhere_is_whole_again():
+    text = "data: aé€\U0001f680\u2028z\n\n".encode()
+    for position in range(len(text)):
+        assert data_of(text[:position], text[position:]) == [text[6:-2]]
+
+
+def test_bytes_that_are_not_utf8_pass_for_the_json_decoder_to_refuse():
+    assert data_of(b"data: \xff\xfe\n\n") == [b"\xff\xfe"]
+
+
+@pytest.mark.parametrize(
+    ("stream", "expected"),
+    [
+        (b"data: 1\n\ndata: 2", [b"1"]),
+        (b"data: 1\n\ndata: 2\n", [b"1", b"2"]),
+        (b"data: 1\n\ndata: 2\r", [b"1", b"2"]),
+        (b"data: 1\n\ndata: 2\ndata: 3", [b"1"]),
+        (b"data: 1\n\ndata: 2\n: cut comm", [b"1"]),
+        (b"", []),
+        (b"\n", []),
+        (b"\n\n\n", []),
+    ],
+)
+def test_an_unterminated_last_event_counts_only_if_its_lines_are_whole(
+    stream: bytes, expected: list[bytes]
+):
+    assert data_of(stream) == expected
+
+
+def test_the_end_leaves_nothing_behind():
+    decoder = SSEDecoder()
+    assert decoder.feed(b"data: 1\n") == []
+    assert decoder.end() == [ServerSentEvent(b"", b"1")]
+    assert decoder.end() == []
+
+
+@pytest.mark.parametrize("step", [1, 7, 1000])
+def test_an_event_beyond_the_limit_is_an_error_however_it_arrives(step: int):
+    stream = b"data: " + b"x" * 200 + b"\n\n"
+    decoder = SSEDecoder(max_event_size=100)
+    with pytest.raises(ProviderError, match="larger than 100 bytes") as caught:
+        for position in range(0, len(stream), step):
+            decoder.feed(stream[position : position + step])
+    assert caught.value.kind == "protocol"
+
+
+def test_a_line_that_never_ends_is_an_error():
+    decoder = SSEDecoder(max_event_size=1000)
+    with pytest.raises(ProviderError):
+        for _ in range(100):
+            decoder.feed(b"x" * 64)
+
+
+def test_the_limit_is_each_events_own():
+    decoder = SSEDecoder(max_event_size=100)
+    stream = (b"data: " + b"x" * 60 + b"\n\n") * 50
+    assert len(decoder.feed(stream)) == 50
+    assert sum(len(decoder.feed(stream[i : i + 3])) for i in range(0, len(stream), 3)) == 50
+
+
+LINES = st.sampled_from(
+    [b"data: ", b"data:", b"data", b"event: a", b"event:", b": c", b"x: y", b"", "é€😀\u2028".encode()]
+)
+ENDS = st.sampled_from([b"\n", b"\r", b"\r\n", b""])
+STREAMS = st.builds(
+    lambda bom, parts: (b"\xef\xbb\xbf" if bom else b"") + b"".join(a + b for a, b in parts),
+    st.booleans(),
+    st.lists(st.tuples(LINES | st.binary(max_size=4), ENDS), max_size=14),
+)
+
+
+@given(STREAMS)
+def test_decodes_as_the_reference_does(stream: bytes):
+    assert decode(stream) == slow_reference(stream)
+
+
+@given(STREAMS)
+def test_cut_at_every_byte_says_what_the_whole_says(stream: bytes):
+    whole = decode(stream)
+    assert decode(*(bytes([byte]) for byte in stream)) == whole
+    for position in range(len(stream) + 1):
+        assert decode(stream[:position], stream[position:]) == whole
+
+
+@given(STREAMS, st.lists(st.integers(0, 80), max_size=6))
+def test_cut_at_several_places_says_what_the_whole_says(stream: bytes, places: list[int]):
+    cuts = [0, *sorted(min(place, len(stream)) for place in places), len(stream)]
+    pieces = [stream[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+    assert decode(*pieces) == decode(stream)
