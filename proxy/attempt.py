@@ -11,7 +11,7 @@ from policy.schema import ProviderRow, Target
 from proxy.call import Call
 from proxy.exchange import Exchange
 from proxy.telemetry.spans import AttemptEnd, AttemptStart
-from translators.errors import ExecutionPlatformError, TimeoutError
+from translators.errors import ProviderError, TimeoutError
 from translators.fidelity import Report
 from translators.protocol import Outcome
 from translators.wire.request import ChatCompletionRequest
@@ -54,8 +54,8 @@ class Attempt:
                 base_url=row.base_url,
                 number=exchange.attempts,
                 reason=reason,
-                stream=bool(exchange.chat.stream),
-                parameters=_traced(exchange.chat),
+                stream=exchange.stream,
+                parameters=_traced(exchange.request),
                 report=report,
                 trace_context=row.trace_context,
             )
@@ -71,8 +71,23 @@ class Attempt:
         self._wait_is_over()
         self.exchange.committed = time.perf_counter()
         self._span.first_chunk(self.exchange.committed - self._started)
+        # Nobody needs the request any more: it may be large, and the answer long.
+        self.exchange.chat = None
 
-    def end(self, end_reason: str = "completed", error: BaseException | None = None) -> None:
+    def failed(self, error: BaseException) -> None:
+        """Say that the attempt is over because of `error`."""
+        if isinstance(error, ProviderError):
+            self.end("upstream_error", error)
+        elif isinstance(error, Exception):
+            self.end("internal_error")
+        else:
+            self.abandoned()
+
+    def abandoned(self) -> None:
+        """Say that nobody waits for the rest. Whoever cancels knows why, and said so before."""
+        self.end(self.exchange.cancelled_because)
+
+    def end(self, end_reason: str = "completed", error: ProviderError | None = None) -> None:
         """Say that the attempt is over."""
         if self._ended:
             return
@@ -80,16 +95,13 @@ class Attempt:
         exchange = self.exchange
         if exchange.committed is None:
             self._wait_is_over()
-        known = error if isinstance(error, ExecutionPlatformError) else None
-        if known is not None:
-            end_reason = "upstream_error"
         exchange.end_reason = end_reason
         self._span.end(
             AttemptEnd(
                 call=self.call,
                 outcome=self.outcome,
                 end_reason=end_reason,
-                error=known,
+                error=error,
                 chunks=exchange.chunks,
             )
         )

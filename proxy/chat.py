@@ -29,14 +29,15 @@ class ChatCompletions:
         state = RequestState.of(scope)
         try:
             caller = service.access.caller(scope)
-            body = await read_json_body(
-                scope,
-                receive,
-                max_bytes=settings.max_body_bytes,
-                seconds=settings.body_timeout,
-            )
             exchange = Exchange(
-                chat=parse_request(body),
+                chat=parse_request(
+                    await read_json_body(
+                        scope,
+                        receive,
+                        max_bytes=settings.max_body_bytes,
+                        seconds=settings.body_timeout,
+                    )
+                ),
                 request_id=state.request_id,
                 caller=caller,
                 strict=_strict(scope),
@@ -52,7 +53,7 @@ class ChatCompletions:
             exchange.cancelled_because = exchange.end_reason = "client_disconnect"
 
         async with cancelled_on_disconnect(receive, gone):
-            if exchange.chat.stream:
+            if exchange.stream:
                 out = EventStream(send, exchange.headers, settings.heartbeat)
                 response = await _stream(service.engine, exchange, out)
             else:

@@ -32,11 +32,11 @@ class DecisionLog:
         line: dict[str, Any] = {
             "time": round(time.time(), 3),
             "request_id": exchange.request_id,
-            "model": exchange.chat.model,
+            "model": exchange.model,
             "key": exchange.caller.name,
             "status": status,
             "end": exchange.end_reason,
-            "stream": bool(exchange.chat.stream),
+            "stream": exchange.stream,
             "attempts": exchange.attempts,
             "ms": round((time.perf_counter() - exchange.started) * 1000, 1),
             "overhead_ms": round(exchange.overhead_ms, 2),

@@ -8,7 +8,7 @@ provider's or an error.
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,8 +17,9 @@ from policy.fallback import next_step
 from policy.personas import apply
 from policy.schema import Policy, Target
 from proxy.attempt import Attempt, time_limit
+from proxy.delivery import Delivery
 from proxy.exchange import Exchange
-from proxy.provider import Batches, ChatProvider, Prepared
+from proxy.provider import AnswerStream, ChatProvider, Prepared
 from translators.errors import (
     AccessDenied,
     ExecutionPlatformError,
@@ -34,16 +35,6 @@ __all__ = ["Engine"]
 
 ResultT = TypeVar("ResultT")
 _Run = Callable[[Prepared, Attempt], Awaitable[ResultT]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Begun:
-    """A streamed answer that has reached its commit point."""
-
-    attempt: Attempt
-    connection: AsyncExitStack
-    head: list[list[Chunk]]
-    tail: Batches
 
 
 @dataclass(frozen=True)
@@ -71,7 +62,7 @@ class Engine:
         Raises:
             RouterError: Nowhere, or not for this caller.
         """
-        chat, allowed = exchange.chat, exchange.caller.personas
+        chat, allowed = exchange.request, exchange.caller.personas
         if allowed is not None and chat.model not in allowed:
             # Said before anything is decided: a name that a key may not use tells it nothing.
             raise AccessDenied(
@@ -100,7 +91,7 @@ class Engine:
         return await self._drive(exchange, self._complete)
 
     @asynccontextmanager
-    async def stream(self, exchange: Exchange) -> AsyncGenerator[Batches]:
+    async def stream(self, exchange: Exchange) -> AsyncGenerator[Delivery]:
         """Open a streamed answer.
 
         Entering tries target after target until one has reached the commit point; leaving
@@ -110,9 +101,14 @@ class Engine:
             ExecutionPlatformError: No target could begin an answer; or, while the chunks are
                 read, the answer broke off.
         """
-        begun = await self._drive(exchange, self._begin)
-        async with begun.connection, aclosing(_deliver(begun, exchange)) as batches:
-            yield batches
+        delivery = await self._drive(exchange, self._begin)
+        try:
+            yield delivery
+        except BaseException as error:
+            delivery.interrupted(error)
+            raise
+        finally:
+            await delivery.aclose()
 
     async def _drive(self, exchange: Exchange, run: _Run[ResultT]) -> ResultT:
         try:
@@ -125,7 +121,7 @@ class Engine:
     async def _try_targets(
         self, exchange: Exchange, decision: Decision, run: _Run[ResultT]
     ) -> ResultT:
-        chat = apply(exchange.chat, self.policy.personas.get(decision.persona))
+        chat = apply(exchange.request, self.policy.personas.get(decision.persona))
         refusal: TranslationError | None = None
         failure: ProviderError | None = None
         left = len(decision.targets)
@@ -216,60 +212,36 @@ class Engine:
             attempt.opened(completion.outcome)
             attempt.begun()
         except BaseException as error:
-            attempt.end(_end_reason(attempt.exchange, error), error)
+            attempt.failed(error)
             raise
         attempt.end()
         return completion
 
-    async def _begin(self, prepared: Prepared, attempt: Attempt) -> _Begun:
-        connection = AsyncExitStack()
+    async def _begin(self, prepared: Prepared, attempt: Attempt) -> Delivery:
+        answer: AnswerStream | None = None
         try:
             limit = self._limit(attempt.exchange, attempt.target.timeouts.first_token)
             async with time_limit("first_token", limit):
-                opened = await connection.enter_async_context(prepared.stream(attempt.call))
-                attempt.opened(opened.outcome)
-                head = await _read_head(opened.batches)
+                answer = await prepared.open(attempt.call)
+                attempt.opened(answer.outcome)
+                head = await _read_head(answer)
         except BaseException as error:
-            attempt.end(_end_reason(attempt.exchange, error), error)
-            await connection.aclose()
+            attempt.failed(error)
+            if answer is not None:
+                await answer.aclose()
             raise
         attempt.begun()
-        return _Begun(attempt, connection, head, opened.batches)
+        return Delivery(attempt, answer, head)
 
 
-async def _read_head(batches: Batches) -> list[list[Chunk]]:
+async def _read_head(answer: AnswerStream) -> list[list[Chunk]]:
     """Read up to and including the first chunk that a client could not un-see."""
     head: list[list[Chunk]] = []
-    async for batch in batches:
+    async for batch in answer:
         head.append(batch)
         if any(chunk.payload for chunk in batch):
             break
     return head
-
-
-async def _deliver(begun: _Begun, exchange: Exchange) -> AsyncGenerator[list[Chunk]]:
-    try:
-        for batch in begun.head:
-            exchange.chunks += len(batch)
-            yield batch
-        async for batch in begun.tail:
-            exchange.chunks += len(batch)
-            yield batch
-    except BaseException as error:
-        if isinstance(error, ProviderError):
-            error.provider = begun.attempt.target.provider
-            exchange.error = error
-        begun.attempt.end(_end_reason(exchange, error), error)
-        raise
-    begun.attempt.end()
-
-
-def _end_reason(exchange: Exchange, error: BaseException) -> str:
-    """Say why an answer ended that was not complete."""
-    if isinstance(error, Exception):
-        return "upstream_error" if isinstance(error, ProviderError) else "internal_error"
-    # Cancelled, or closed half-way: whoever does it knows why, and says so beforehand.
-    return exchange.cancelled_because
 
 
 def _rejected(exchange: Exchange, target: Target, error: TranslationError) -> None:

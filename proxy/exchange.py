@@ -36,7 +36,7 @@ class Exchange:
     """Made by a front for each request; filled in by the engine as things happen.
 
     Attributes:
-        chat: The request as the client sent it.
+        chat: The request as the client sent it; None once its answer has begun.
         request_id: For the client, the spans and the log.
         caller: Who asks.
         strict: Refuse a request of which a provider would ignore something.
@@ -54,9 +54,11 @@ class Exchange:
         cancelled_because: The end reason of a cancelled answer; whoever cancels it for another
             reason than a shutdown sets it first.
         error: Why it failed, if it did.
+        model: What the client asked for: a persona.
+        stream: Whether the answer is streamed.
     """
 
-    chat: ChatCompletionRequest
+    chat: ChatCompletionRequest | None
     request_id: str
     caller: Caller = ANYBODY
     strict: bool = False
@@ -73,6 +75,19 @@ class Exchange:
     end_reason: str = "completed"
     cancelled_because: str = "server_shutdown"
     error: ExecutionPlatformError | None = None
+    model: str = ""
+    stream: bool = False
+
+    def __post_init__(self) -> None:
+        self.model = self.request.model
+        self.stream = bool(self.request.stream)
+
+    @property
+    def request(self) -> ChatCompletionRequest:
+        """The request, while it is still to be answered."""
+        if self.chat is None:
+            raise RuntimeError("the request was let go when its answer began")
+        return self.chat
 
     @property
     def overhead_ms(self) -> float:
@@ -100,8 +115,8 @@ class Exchange:
         """Return the attributes of the request's span."""
         attributes: dict[str, str | bool | int | float] = {
             "ep.request.id": self.request_id,
-            "ep.model.requested": self.chat.model,
-            "ep.stream": bool(self.chat.stream),
+            "ep.model.requested": self.model,
+            "ep.stream": self.stream,
             "ep.attempts": self.attempts,
             "ep.key.name": self.caller.name,
             "ep.stream.end_reason": self.end_reason,

@@ -6,7 +6,7 @@ httpx grows with every open connection because its pool polls all of them.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
@@ -61,25 +61,25 @@ class HttpClient:
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
-    @asynccontextmanager
     async def post(
         self, url: str, *, body: bytes, headers: Mapping[str, str], connect: float
-    ) -> AsyncGenerator[aiohttp.ClientResponse]:
-        """Send a request; leaving before the end of the answer closes the connection.
+    ) -> aiohttp.ClientResponse:
+        """Send a request; return the answer as soon as its headers are there.
+
+        Whoever takes the response closes it. Cancelling this closes the connection.
 
         Raises:
             ProviderError: No answer came.
         """
         try:
-            async with self._session.post(
+            return await self._session.post(
                 url,
                 data=body,
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect),
                 # A redirect would carry our credentials to an address nobody configured.
                 allow_redirects=False,
-            ) as response:
-                yield response
+            )
         except aiohttp.ConnectionTimeoutError as error:
             raise ProviderTimeout("connect", connect) from error
         except aiohttp.ClientConnectorError as error:
@@ -102,6 +102,91 @@ def _broken(error: Exception) -> ProviderError:
     return ProviderError(
         f"The connection to the provider broke: {type(error).__name__}.", kind="network"
     )
+
+
+class _Body:
+    """The body of an answer, as it arrives; nothing is read while nobody asks."""
+
+    __slots__ = ("_deadline", "_idle", "_response", "_total")
+
+    def __init__(
+        self, response: aiohttp.ClientResponse, *, idle: float | None, total: float | None
+    ) -> None:
+        self._response = response
+        self._idle = idle
+        self._total = total
+        self._deadline = None if total is None else asyncio.get_running_loop().time() + total
+
+    async def piece(self) -> bytes:
+        """Return what has arrived; empty at the end.
+
+        Raises:
+            ProviderError: The connection broke, or a time limit ran out.
+        """
+        until, phase, seconds = self._limit()
+        try:
+            async with asyncio.timeout_at(until):
+                return await self._response.content.readany()
+        except TimeoutError as error:
+            raise ProviderTimeout(phase, seconds) from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            # Here, where it is read: who closes the connection afterwards does not say why.
+            raise _broken(error) from error
+
+    def _limit(self) -> tuple[float | None, str, float]:
+        """Return until when the next piece must come, and the limit that says so."""
+        until = None
+        if self._idle is not None:
+            until = asyncio.get_running_loop().time() + self._idle
+        if self._deadline is not None and (until is None or self._deadline < until):
+            return self._deadline, "total", self._total or 0.0
+        return until, "idle", self._idle or 0.0
+
+    async def all(self, most: int) -> tuple[bytes, bool]:
+        """Return the rest, and whether it was more than `most` bytes; the excess is left."""
+        pieces: list[bytes] = []
+        size = 0
+        while piece := await self.piece():
+            pieces.append(piece)
+            size += len(piece)
+            if size > most:
+                return b"".join(pieces)[:most], True
+        return b"".join(pieces), False
+
+    def close(self) -> None:
+        """Close the connection, unless the answer was complete: then it is free for another."""
+        self._response.close()
+
+
+class HttpEvents:
+    """The server-sent events of one answer: those that came together, together."""
+
+    __slots__ = ("_body", "_decoder", "_over")
+
+    def __init__(self, body: _Body) -> None:
+        self._body = body
+        self._decoder = SSEDecoder()
+        self._over = False
+
+    def __aiter__(self) -> "HttpEvents":
+        return self
+
+    async def __anext__(self) -> list[ServerSentEvent]:
+        """Return the next events.
+
+        Raises:
+            ProviderError: The connection broke, or a time limit ran out.
+        """
+        while not self._over:
+            piece = await self._body.piece()
+            self._over = not piece
+            if events := self._decoder.feed(piece) if piece else self._decoder.end():
+                return events
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        self._body.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,112 +214,63 @@ class HttpTransport:
             HttpStatusError: The status is not a success.
             ProviderError: No answer came, or it broke off.
         """
-        async with self._exchange(request, call) as response:
-            return await _read(response, MAX_ANSWER, self.timeouts)
+        response = await self._post(request, call)
+        # An answer in one piece is silent until it is there: the engine limits the whole.
+        body = _Body(response, idle=None, total=None)
+        try:
+            data, excess = await body.all(MAX_ANSWER)
+        finally:
+            body.close()
+        if excess:
+            raise ProviderError(
+                f"The provider's answer is larger than {MAX_ANSWER} bytes.", kind="protocol"
+            )
+        return data
 
-    @asynccontextmanager
-    async def open(
-        self, request: HttpRequest, call: Call
-    ) -> AsyncGenerator[AsyncIterator[list[ServerSentEvent]]]:
-        """Send a request; yield the events of the answer, those that came together together.
+    async def open(self, request: HttpRequest, call: Call) -> HttpEvents:
+        """Send a request; return the events of the answer, to be closed by the caller.
 
         Raises:
             HttpStatusError: The status is not a success.
-            ProviderError: No answer came, it is no event stream, or it broke off.
+            ProviderError: No answer came, or it is no event stream.
         """
-        async with self._exchange(request, call) as response:
-            if response.content_type == "application/json":
-                # An error that a server forgot to give a status, or an answer in one piece.
-                raise HttpStatusError(
-                    response.status, _headers(response), await _read(response, MAX_ERROR, None)
-                )
-            yield _events(response, self.timeouts)
+        response = await self._post(request, call)
+        if response.content_type == "application/json":
+            # An error that a server forgot to give a status, or an answer in one piece.
+            raise await _refusal(response)
+        return HttpEvents(_Body(response, idle=self.timeouts.idle, total=self.timeouts.total))
 
     async def aclose(self) -> None:
         """Nothing to close: the connections are the client's."""
 
-    @asynccontextmanager
-    async def _exchange(
-        self, request: HttpRequest, call: Call
-    ) -> AsyncGenerator[aiohttp.ClientResponse]:
-        url = f"{self.base_url}{request.path}"
-        if self.query:
-            url = f"{url}?{self.query}"
-        headers = {**self.headers, **request.headers, **call.carrier}
-        async with AsyncExitStack() as stack:
-            response = await stack.enter_async_context(
-                self.client.post(
-                    url,
-                    body=encode(request.body),
-                    headers=headers,
-                    connect=self.timeouts.connect,
-                )
-            )
-            call.status = response.status
-            call.request_id = response.headers.get("x-request-id") or response.headers.get(
-                "request-id"
-            )
-            if response.status != 200:
-                raise HttpStatusError(
-                    response.status, _headers(response), await _read(response, MAX_ERROR, None)
-                )
-            yield response
+    async def _post(self, request: HttpRequest, call: Call) -> aiohttp.ClientResponse:
+        query = f"?{self.query}" if self.query else ""
+        response = await self.client.post(
+            f"{self.base_url}{request.path}{query}",
+            body=encode(request.body),
+            headers={**self.headers, **request.headers, **call.carrier},
+            connect=self.timeouts.connect,
+        )
+        headers = response.headers
+        call.status = response.status
+        call.request_id = headers.get("x-request-id") or headers.get("request-id")
+        if response.status != 200:
+            raise await _refusal(response)
+        return response
 
 
-def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers.items()}
-
-
-async def _read(response: aiohttp.ClientResponse, most: int, timeouts: Timeouts | None) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in _pieces(response, timeouts):
-        size += len(piece)
-        if size > most:
-            if timeouts is None:
-                break
-            raise ProviderError(
-                f"The provider's answer is larger than {most} bytes.", kind="protocol"
-            )
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
-async def _events(
-    response: aiohttp.ClientResponse, timeouts: Timeouts
-) -> AsyncIterator[list[ServerSentEvent]]:
-    decoder = SSEDecoder()
-    async for piece in _pieces(response, timeouts):
-        if events := decoder.feed(piece):
-            yield events
-    if events := decoder.end():
-        yield events
-
-
-async def _pieces(
-    response: aiohttp.ClientResponse, timeouts: Timeouts | None
-) -> AsyncIterator[bytes]:
-    """Yield the body as it arrives; reading stops while the consumer does not ask."""
-    loop = asyncio.get_running_loop()
-    idle = timeouts.idle if timeouts else ERROR_IDLE
-    deadline = loop.time() + timeouts.total if timeouts and timeouts.total else None
-    content = response.content
-    while True:
-        until = loop.time() + idle
-        phase, seconds = "idle", idle
-        if deadline is not None and timeouts and timeouts.total and deadline < until:
-            until, phase, seconds = deadline, "total", timeouts.total
-        try:
-            async with asyncio.timeout_at(until):
-                piece = await content.readany()
-        except TimeoutError as error:
-            raise ProviderTimeout(phase, seconds) from error
-        except (aiohttp.ClientError, ConnectionError) as error:
-            # Here, where it is read: who closes the connection afterwards does not say why.
-            raise _broken(error) from error
-        if not piece:
-            return
-        yield piece
+async def _refusal(response: aiohttp.ClientResponse) -> HttpStatusError:
+    """Return the error that an answer stands for, after reading what it says."""
+    body = _Body(response, idle=ERROR_IDLE, total=ERROR_IDLE)
+    try:
+        data, _ = await body.all(MAX_ERROR)
+    except ProviderError:
+        # The status alone says enough; the rest of the text never came.
+        data = b""
+    finally:
+        body.close()
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return HttpStatusError(response.status, headers, data)
 
 
 @asynccontextmanager

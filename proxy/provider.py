@@ -1,39 +1,60 @@
 """A provider: one translator, one transport, one error table."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from proxy.call import Call
 from translators.errors import ProviderError
 from translators.fidelity import Report
-from translators.protocol import Chunk, Completion, Outcome, ResponseContext, Translator
+from translators.protocol import (
+    Chunk,
+    Completion,
+    Outcome,
+    ResponseContext,
+    StreamTranslator,
+    Translator,
+)
 from translators.wire.request import ChatCompletionRequest
 
-__all__ = ["Batches", "ChatProvider", "OpenStream", "Prepared", "Provider", "Transport"]
+__all__ = ["AnswerStream", "ChatProvider", "EventSource", "Prepared", "Provider", "Transport"]
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
 EventT = TypeVar("EventT")
 RequestT_contra = TypeVar("RequestT_contra", contravariant=True)
 ResponseT_co = TypeVar("ResponseT_co", covariant=True)
+EventT_co = TypeVar("EventT_co", covariant=True)
 
-Batches = AsyncIterator[list[Chunk]]
-"""Chunks of one answer. Those that came together stay together, to be written together."""
+MapError = Callable[[Exception], ProviderError | None]
 
 
-class Transport(Protocol[RequestT_contra, ResponseT_co, EventT]):
+class EventSource(Protocol[EventT_co]):
+    """The native events of one streamed answer: those that came together, together."""
+
+    def __aiter__(self) -> "EventSource[EventT_co]":
+        """Return itself."""
+        ...
+
+    async def __anext__(self) -> Sequence[EventT_co]:
+        """Return the next events."""
+        ...
+
+    async def aclose(self) -> None:
+        """Abort the answer, or note that it was complete."""
+        ...
+
+
+class Transport(Protocol[RequestT_contra, ResponseT_co, EventT_co]):
     """The only code that talks to a provider."""
 
     async def send(self, request: RequestT_contra, call: Call, /) -> ResponseT_co:
         """Send a request; return the whole answer."""
         ...
 
-    def open(
-        self, request: RequestT_contra, call: Call, /
-    ) -> AbstractAsyncContextManager[AsyncIterator[list[EventT]]]:
-        """Send a request; yield its native events; leaving aborts the request."""
+    async def open(self, request: RequestT_contra, call: Call, /) -> EventSource[EventT_co]:
+        """Send a request; return the native events of the answer, for the caller to close."""
         ...
 
     async def aclose(self) -> None:
@@ -41,12 +62,29 @@ class Transport(Protocol[RequestT_contra, ResponseT_co, EventT]):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class OpenStream:
-    """A streamed answer that has begun: its chunks, and what is known of it so far."""
+class AnswerStream(Protocol):
+    """A streamed answer: its chunks as they come, those that came together together."""
 
-    batches: Batches
-    outcome: Outcome
+    @property
+    def outcome(self) -> Outcome:
+        """What is known of the answer so far."""
+        ...
+
+    def __aiter__(self) -> "AnswerStream":
+        """Return itself."""
+        ...
+
+    async def __anext__(self) -> list[Chunk]:
+        """Return the next chunks.
+
+        Raises:
+            ProviderError: The answer broke off.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        ...
 
 
 class Prepared(Protocol):
@@ -65,11 +103,11 @@ class Prepared(Protocol):
         """
         ...
 
-    def stream(self, call: Call) -> AbstractAsyncContextManager[OpenStream]:
-        """Send it; yield the answer as it comes; leaving closes the connection.
+    async def open(self, call: Call) -> AnswerStream:
+        """Send it; return the answer as it comes, for the caller to close.
 
         Raises:
-            ProviderError: The provider failed; also while the chunks are read.
+            ProviderError: The provider failed.
         """
         ...
 
@@ -104,7 +142,7 @@ class Provider(Generic[RequestT, ResponseT, EventT]):
 
     translator: Translator[RequestT, ResponseT, EventT]
     transport: Transport[RequestT, ResponseT, EventT]
-    map_error: Callable[[Exception], ProviderError | None]
+    map_error: MapError
 
     def prepare(
         self, chat: ChatCompletionRequest, *, model: str, context: ResponseContext
@@ -133,38 +171,76 @@ class PreparedRequest(Generic[RequestT, ResponseT, EventT]):
             response = await self.provider.transport.send(self.native, call)
             return self.provider.translator.response(response, self.context)
 
-    @asynccontextmanager
-    async def stream(self, call: Call) -> AsyncGenerator[OpenStream]:
-        """Send it; yield the answer as it comes."""
-        state = self.provider.translator.stream(self.context)
-
-        async def translate(events: AsyncIterator[list[EventT]]) -> AsyncGenerator[list[Chunk]]:
-            with _mapped(self.provider.map_error):
-                async for batch in events:
-                    chunks: list[Chunk] = []
-                    try:
-                        for event in batch:
-                            chunks += state.feed(event)
-                    except ProviderError:
-                        # What came before the failure was said, and is delivered.
-                        if chunks:
-                            yield chunks
-                        raise
-                    if chunks:
-                        yield chunks
-                if last := state.end():
-                    yield list(last)
-
+    async def open(self, call: Call) -> "TranslatedStream[EventT]":
+        """Send it; return the answer as it comes."""
         with _mapped(self.provider.map_error):
-            async with (
-                self.provider.transport.open(self.native, call) as events,
-                aclosing(translate(events)) as batches,
-            ):
-                yield OpenStream(batches, state.outcome)
+            source = await self.provider.transport.open(self.native, call)
+        state = self.provider.translator.stream(self.context)
+        # Not the request itself: it may be large, and the answer long.
+        return TranslatedStream(source, state, self.provider.map_error)
+
+
+class TranslatedStream(Generic[EventT]):
+    """Native events to chunks, for as long as somebody asks for more."""
+
+    __slots__ = ("_failure", "_map_error", "_over", "_source", "_state", "outcome")
+
+    def __init__(
+        self,
+        source: EventSource[EventT],
+        state: StreamTranslator[EventT],
+        map_error: MapError,
+    ) -> None:
+        self.outcome = state.outcome
+        self._source = source
+        self._state = state
+        self._map_error = map_error
+        self._failure: ProviderError | None = None
+        self._over = False
+
+    def __aiter__(self) -> "TranslatedStream[EventT]":
+        return self
+
+    async def __anext__(self) -> list[Chunk]:
+        """Return the next chunks.
+
+        Raises:
+            ProviderError: The answer broke off.
+        """
+        if self._failure is not None:
+            raise self._failure
+        with _mapped(self._map_error):
+            while not self._over:
+                try:
+                    events = await anext(self._source)
+                except StopAsyncIteration:
+                    self._over = True
+                    chunks = list(self._state.end())
+                else:
+                    chunks = self._feed(events)
+                if chunks:
+                    return chunks
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._source.aclose()
+
+    def _feed(self, events: Sequence[EventT]) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        try:
+            for event in events:
+                chunks += self._state.feed(event)
+        except ProviderError as error:
+            if not chunks:
+                raise
+            # What came before the failure was said, and is delivered first.
+            self._failure = error
+        return chunks
 
 
 @contextmanager
-def _mapped(map_error: Callable[[Exception], ProviderError | None]) -> Generator[None]:
+def _mapped(map_error: MapError) -> Generator[None]:
     """Turn what the provider did wrong into a `ProviderError`; let our own bugs through."""
     try:
         yield

@@ -15,7 +15,7 @@ def dialect(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def upstream(providers: SandboxProcess) -> AsyncIterator[Upstream]:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=False) as client:
         yield await Upstream.open(client, providers)
 
 

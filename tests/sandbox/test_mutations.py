@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from proxy.sandbox.answer import compose
 from proxy.sandbox.anthropic_messages.content import sign
 from proxy.sandbox.anthropic_messages.dialect import AnthropicMessages
-from proxy.sandbox.answer import compose
 from proxy.sandbox.dialect import Dialect, Rejection
 from proxy.sandbox.directives import Directives
+from proxy.sandbox.jsontypes import as_list, as_object
 from proxy.sandbox.openai_chat.dialect import OpenAIChat
 
 _SCHEMA: Any = {
@@ -23,6 +24,7 @@ _SCHEMA: Any = {
     "required": ["a"],
     "$defs": {"b": {"type": "integer", "minimum": 3, "enum": [1, 2]}},
 }
+_EMPTY: Any = {}
 _OPENAI: Any = {
     "model": "gpt-4.1",
     "messages": [
@@ -61,7 +63,7 @@ _ANTHROPIC: Any = {
             "role": "assistant",
             "content": [
                 {"type": "thinking", "thinking": "x", "signature": sign("x")},
-                {"type": "tool_use", "id": "c", "name": "t", "input": {}},
+                {"type": "tool_use", "id": "c", "name": "t", "input": _EMPTY},
             ],
         },
         {
@@ -92,8 +94,8 @@ _JUNK: list[Any] = [
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     if path:
         yield path
-    items: Any = value.items() if isinstance(value, dict) else ()
-    for key, item in enumerate(value) if isinstance(value, list) else items:  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    items: list[tuple[Any, Any]] = [*(as_object(value) or {}).items()]
+    for key, item in items or enumerate(as_list(value) or []):
         yield from _paths(item, (*path, key))
 
 

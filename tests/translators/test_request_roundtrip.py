@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
-from openai_recordings import RECORDED, Recording
+from tests.openai_recordings import Recording, select
 from typing_extensions import Literal, NotRequired, Required, Union, is_typeddict
 
+from translators.errors import InvalidRequest
 from translators.wire.request import ChatCompletionRequest, parse_request
 
 Json = dict[str, Any]
@@ -79,8 +79,11 @@ def typed_sequence(hint: Any) -> st.SearchStrategy[Any]:
 
 
 def typed_dict(hint: Any) -> st.SearchStrategy[Json]:
-    fields = {k: of_type(v, k) for k, v in get_type_hints(hint, include_extras=True).items()}
-    required: frozenset[str] = hint.__required_keys__
+    hints = get_type_hints(hint, include_extras=True)
+    fields = {k: of_type(v, k) for k, v in hints.items()}
+    # `__required_keys__` misses what `from __future__ import annotations` hides from it.
+    required = {k for k, v in hints.items() if get_origin(v) is Required}
+    required |= {k for k in hint.__required_keys__ if get_origin(hints[k]) is not NotRequired}
     return st.fixed_dictionaries(
         {k: v for k, v in fields.items() if k in required},
         optional={k: v for k, v in fields.items() if k not in required},
@@ -104,16 +107,19 @@ def coherent(body: Json) -> Json:
     return {**body, "messages": kept}
 
 
+SLOW = settings(
+    max_examples=50, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 REQUESTS = typed_dict(CompletionCreateParamsStreaming).map(coherent)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@SLOW
 @given(REQUESTS)
 def test_what_the_sdk_allows_is_read_and_written_unchanged(body: Json):
     assert parse_request(json.dumps(body).encode()).to_wire() == body
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@SLOW
 @given(REQUESTS, st.dictionaries(NAME.map("x_".__add__), ANY_JSON, max_size=3))
 def test_unknown_fields_are_kept_at_every_level(body: Json, extra: Json):
     messages = [{**message, **extra} for message in body["messages"]]
@@ -128,9 +134,19 @@ def test_the_model_has_every_field_of_the_sdk():
     assert set(ChatCompletionRequest.model_fields) - theirs == set()
 
 
-@pytest.mark.parametrize("recording", [r for r in RECORDED if r.values[0].request])
+@pytest.mark.parametrize("recording", select())
 def test_recorded_requests_are_read_and_written_unchanged(recording: Recording):
-    assert parse_request(json.dumps(recording.request).encode()).to_wire() == recording.request
+    if recording.request is None:
+        pytest.skip("the request was not recorded")
+    body = json.dumps(recording.request).encode()
+    if recording.request["messages"] == []:
+        # OpenAI itself refused this one, for the same reason and with the same `param`.
+        with pytest.raises(InvalidRequest) as caught:
+            parse_request(body)
+        assert recording.status == caught.value.status_hint == 400
+        assert json.loads(recording.body)["error"]["param"] == caught.value.param == "messages"
+        return
+    assert parse_request(body).to_wire() == recording.request
 
 
 def test_parts_tools_and_messages_of_types_to_come_are_kept():
@@ -174,7 +190,3 @@ def test_what_the_front_asks_of_a_request():
     old = parse_request(json.dumps({**body, "tools": None, "stream_options": None}).encode())
     assert (old.wants_usage, old.uses_functions) == (False, True)
 
-
-def test_recordings_are_where_they_are_expected():
-    # On a machine without them every test above that needs one is skipped by its parameters.
-    assert Path(__file__).exists()

@@ -78,6 +78,9 @@ def _error(
     error: Mapping[str, Any], *, status: int | None, headers: Mapping[str, str], fallback: str
 ) -> ProviderError:
     code, native_type = _string(error, "code"), _string(error, "type")
+    if code is not None and code.isdecimal():
+        # The status once more, as gateways write it: no code that a client could act on.
+        code = None
     kind = _kind(status, code, native_type)
     return ProviderError(
         _string(error, "message") or fallback,

@@ -59,11 +59,11 @@ def to_native(
 def _strip(message: JSONObject, report: ReportBuilder) -> None:
     if message["role"] != "assistant":
         return
-    for key in MESSAGE_EXTENSIONS & message.keys():
+    for key in sorted(MESSAGE_EXTENSIONS & message.keys()):
         if message.pop(key) and key not in SILENT_EXTENSIONS:
             report.ignored(f"messages[].{key}")
     for call in cast("list[JSONObject]", message.get("tool_calls") or ()):
-        for key in CALL_EXTENSIONS & call.keys():
+        for key in sorted(CALL_EXTENSIONS & call.keys()):
             if call.pop(key) and key not in SILENT_EXTENSIONS:
                 report.ignored(f"messages[].tool_calls[].{key}")
 

@@ -7,6 +7,7 @@ What is touched, and why:
 1. The usage chunk is kept back where the client did not ask for it (we did, for the trace).
 2. An `error` object becomes an error; the `[DONE]` that some servers send after it is never seen.
 3. `[DONE]` itself is the front's to write, once the stream has proved complete.
+4. An event without `choices` is no chunk, and is left out.
 """
 
 from collections.abc import Sequence
@@ -52,6 +53,9 @@ class OpenAIChatStream:
             outcome.id = chunk.id
         if chunk.usage is not None:
             outcome.usage = chunk.usage.to_usage()
+        if chunk.choices is None:
+            # No chunk: a server's own event, which clients of OpenAI's chunks would choke on.
+            return ()
         if not chunk.choices:
             # Without choices it carries usage, or a server's own preamble.
             return (Chunk(data, False),) if chunk.usage is None or self._include_usage else ()

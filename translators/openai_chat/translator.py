@@ -30,11 +30,11 @@ class OpenAIChatTranslator:
             ProviderError: It is an error, not JSON, or lacks choices or a finish reason.
         """
         answer = decode(native)
-        if answer.error is not None:
+        if answer.error is not None or answer.object == "error":
             raise error_from_object(native)
         if not answer.choices or any(c.message is None for c in answer.choices):
             raise ProviderError("The provider's answer has no choices.", kind="protocol")
-        if answer.choices[0].finish_reason is None:
+        if any(choice.finish_reason is None for choice in answer.choices):
             raise ProviderError("The provider's answer has no finish reason.", kind="protocol")
         outcome = Outcome(
             id=answer.id,

@@ -32,7 +32,7 @@ class Recording:
 def recorded_folder() -> Path:
     """Return where the recordings should be."""
     named = os.environ.get("EP_RECORDED_TRAFFIC")
-    beside = Path(__file__).resolve().parents[3] / "shared" / "recorded-traffic"
+    beside = Path(__file__).resolve().parents[2] / "shared" / "recorded-traffic"
     return Path(named) if named else beside
 
 
