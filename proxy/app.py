@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from proxy.chat import ChatCompletions
 from proxy.errors import on_http_exception
@@ -18,7 +18,7 @@ from proxy.service import Configuration, Service, load_configuration, open_servi
 __all__ = ["create_app"]
 
 
-def create_app(configuration: Configuration | None = None) -> Starlette:
+def create_app(configuration: Configuration | None = None) -> ASGIApp:
     """Return the application; without a configuration it reads the environment.
 
     Raises:
@@ -32,16 +32,17 @@ def create_app(configuration: Configuration | None = None) -> Starlette:
         async with open_service(known) as service:
             yield {"service": service}
 
-    return Starlette(
+    chat = Route("/v1/chat/completions", ChatCompletions(), methods=["POST"])
+    app = Starlette(
         routes=[
-            # The hot one first: routes are tried in order.
-            Route("/v1/chat/completions", ChatCompletions(), methods=["POST"]),
+            chat,
             Route("/v1/models", list_models, methods=["GET"]),
             Route("/v1/models/{id:path}", retrieve_model, methods=["GET"]),
             Route("/healthz", live, methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),
         ],
-        middleware=[Middleware(RequestMiddleware)],
         exception_handlers={HTTPException: on_http_exception},
         lifespan=lifespan,
     )
+    # Around Starlette, not inside: its own outermost layer would stand between the two.
+    return RequestMiddleware(app, hot=chat)

@@ -1,6 +1,7 @@
 """Reads a request's body, within a size and a time."""
 
 import asyncio
+from contextlib import suppress
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
@@ -8,7 +9,16 @@ from starlette.types import Receive, Scope
 from proxy.disconnect import ClientDisconnected
 from translators.errors import InvalidRequest
 
-__all__ = ["read_json_body"]
+__all__ = ["discard_body", "read_json_body"]
+
+LINGER_SECONDS = 5.0
+"""How long the rest of a refused body is taken in; the other two limits are mostly reached first."""
+
+LINGER_SILENCE = 1.0
+"""Seconds without any more of it."""
+
+LINGER_BYTES = 64 * 1024 * 1024
+"""Bytes of it."""
 
 
 async def read_json_body(
@@ -77,6 +87,22 @@ async def _read(receive: Receive, max_bytes: int) -> bytes:
         pieces.append(piece)
         if not message.get("more_body", False):
             return b"".join(pieces)
+
+
+async def discard_body(receive: Receive) -> None:
+    """Take in what still comes of a body that nobody wants, within limits.
+
+    A connection that is closed with unread data is reset, and a client that first sends all and
+    then reads never sees the answer. So: answer, discard, close.
+    """
+    size = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            while size < LINGER_BYTES:
+                message = await asyncio.wait_for(receive(), LINGER_SILENCE)
+                if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                    return
+                size += len(message.get("body", b""))
 
 
 def _too_large(max_bytes: int) -> InvalidRequest:

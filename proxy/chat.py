@@ -3,10 +3,10 @@
 import asyncio
 
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from proxy.body import read_json_body
-from proxy.disconnect import cancelled_on_disconnect
+from proxy.body import discard_body, read_json_body
+from proxy.disconnect import CancelledOnDisconnect
 from proxy.engine import Engine
 from proxy.errors import ServerStopping, error_response
 from proxy.event_stream import EventStream
@@ -45,21 +45,38 @@ class ChatCompletions:
             )
         except ExecutionPlatformError as error:
             state.error = error
-            await error_response(error)(scope, receive, send)
+            await _refuse(error_response(error), scope, receive, send)
             return
         state.exchange = exchange
 
         def gone() -> None:
             exchange.cancelled_because = exchange.end_reason = "client_disconnect"
 
-        async with cancelled_on_disconnect(receive, gone):
+        async with CancelledOnDisconnect(receive, gone):
             if exchange.stream:
-                out = EventStream(send, exchange.headers, settings.heartbeat)
+                out = EventStream(
+                    send, exchange.headers, heartbeat=settings.heartbeat, ticker=service.ticker
+                )
                 response = await _stream(service.engine, exchange, out)
             else:
                 response = await _complete(service.engine, exchange)
             if response is not None:
                 await response(scope, receive, send)
+
+
+async def _refuse(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request whose body was perhaps not read to its end."""
+
+    async def send_then_discard(message: Message) -> None:
+        if message["type"] != "http.response.body":
+            await send(message)
+            return
+        await send({**message, "more_body": True})
+        await discard_body(receive)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    closes = response.headers.get("connection") == "close"
+    await response(scope, receive, send_then_discard if closes else send)
 
 
 async def _complete(engine: Engine, exchange: Exchange) -> Response:

@@ -48,11 +48,13 @@ class Delivery:
         self._exchange.chunks += len(batch)
         return batch
 
-    def interrupted(self, error: BaseException) -> None:
-        """Say that the one who reads the chunks was stopped by `error`."""
-        self._attempt.failed(error)
+    async def aclose(self, error: BaseException | None = None) -> None:
+        """Close the connection; an answer that was not read to its end was abandoned.
 
-    async def aclose(self) -> None:
-        """Close the connection; an answer that was not read to its end was abandoned."""
+        Args:
+            error: What stopped the one who reads the chunks, if something did.
+        """
+        if error is not None:
+            self._attempt.failed(error)
         self._attempt.abandoned()
         await self._answer.aclose()

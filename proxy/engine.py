@@ -7,9 +7,10 @@ provider's or an error.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from types import TracebackType
 from typing import TypeVar
 
 from policy.decision import Decision, decide
@@ -29,7 +30,6 @@ from translators.errors import (
     TranslationError,
 )
 from translators.protocol import Chunk, Completion, ResponseContext
-from translators.wire.request import ChatCompletionRequest
 
 __all__ = ["Engine"]
 
@@ -90,25 +90,21 @@ class Engine:
         """
         return await self._drive(exchange, self._complete)
 
-    @asynccontextmanager
-    async def stream(self, exchange: Exchange) -> AsyncGenerator[Delivery]:
-        """Open a streamed answer.
+    def stream(self, exchange: Exchange) -> AbstractAsyncContextManager[Delivery]:
+        """Return a streamed answer, to be entered.
 
         Entering tries target after target until one has reached the commit point; leaving
         closes the provider's connection.
 
         Raises:
-            ExecutionPlatformError: No target could begin an answer; or, while the chunks are
-                read, the answer broke off.
+            ExecutionPlatformError: On entering: no target could begin an answer. While the
+                chunks are read: the answer broke off.
         """
-        delivery = await self._drive(exchange, self._begin)
-        try:
-            yield delivery
-        except BaseException as error:
-            delivery.interrupted(error)
-            raise
-        finally:
-            await delivery.aclose()
+        return _Stream(self, exchange)
+
+    async def begin(self, exchange: Exchange) -> Delivery:
+        """Return a streamed answer at its commit point, for the caller to close."""
+        return await self._drive(exchange, self._begin)
 
     async def _drive(self, exchange: Exchange, run: _Run[ResultT]) -> ResultT:
         try:
@@ -121,14 +117,13 @@ class Engine:
     async def _try_targets(
         self, exchange: Exchange, decision: Decision, run: _Run[ResultT]
     ) -> ResultT:
-        chat = apply(exchange.request, self.policy.personas.get(decision.persona))
         refusal: TranslationError | None = None
         failure: ProviderError | None = None
         left = len(decision.targets)
         for target in decision.targets:
             left -= 1
             try:
-                prepared = self._prepare(exchange, chat, target)
+                prepared = self._prepare(exchange, decision, target)
             except TranslationError as error:
                 refusal = refusal or error
                 _rejected(exchange, target, error)
@@ -175,12 +170,16 @@ class Engine:
         await asyncio.sleep(step.delay)
         return True
 
-    def _prepare(self, exchange: Exchange, chat: ChatCompletionRequest, target: Target) -> Prepared:
+    def _prepare(self, exchange: Exchange, decision: Decision, target: Target) -> Prepared:
+        # The persona's request is made anew for each target and let go: most have only one.
+        chat = apply(exchange.request, self.policy.personas.get(decision.persona))
         context = ResponseContext(
             id=f"chatcmpl-{exchange.request_id.removeprefix('req_')}",
             created=int(time.time()),
             model=target.model,
             include_usage=chat.wants_usage,
+            custom_tools=chat.custom_tool_names,
+            legacy_functions=chat.uses_functions,
         )
         provider = self.providers[target.provider]
         prepared = provider.prepare(chat, model=target.model, context=context)
@@ -232,6 +231,30 @@ class Engine:
             raise
         attempt.begun()
         return Delivery(attempt, answer, head)
+
+
+class _Stream:
+    """Opens an answer and closes it again."""
+
+    __slots__ = ("_delivery", "_engine", "_exchange")
+
+    def __init__(self, engine: Engine, exchange: Exchange) -> None:
+        self._engine = engine
+        self._exchange = exchange
+        self._delivery: Delivery | None = None
+
+    async def __aenter__(self) -> Delivery:
+        self._delivery = await self._engine.begin(self._exchange)
+        return self._delivery
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._delivery is not None:
+            await self._delivery.aclose(error)
 
 
 async def _read_head(answer: AnswerStream) -> list[list[Chunk]]:

@@ -6,6 +6,7 @@ from types import TracebackType
 
 from starlette.types import Send
 
+from proxy.ticker import Ticker
 from translators.errors import ExecutionPlatformError
 from translators.json import encode
 from translators.protocol import Chunk
@@ -35,21 +36,30 @@ class EventStream:
         send: Of the ASGI request.
         headers: Called when the response starts: what is known by then.
         heartbeat: Seconds of silence before a comment; 0 for never.
+        ticker: Tells the time.
     """
 
-    def __init__(self, send: Send, headers: Callable[[], Headers], heartbeat: float) -> None:
+    __slots__ = (
+        *("_headers", "_heartbeat", "_lock", "_loop", "_ping", "_send", "_ticker", "_written"),
+        "started",
+    )
+
+    def __init__(
+        self, send: Send, headers: Callable[[], Headers], *, heartbeat: float, ticker: Ticker
+    ) -> None:
         self._send = send
         self._headers = headers
         self._heartbeat = heartbeat
         self._loop = asyncio.get_running_loop()
         self._lock = asyncio.Lock()
         self._written = self._loop.time()
-        self._timer: asyncio.TimerHandle | None = None
+        self._ticker = ticker
         self._ping: asyncio.Task[None] | None = None
         self.started = False
 
     async def __aenter__(self) -> "EventStream":
-        self._arm()
+        if self._heartbeat > 0:
+            self._ticker.add(self)
         return self
 
     async def __aexit__(
@@ -58,8 +68,7 @@ class EventStream:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._ticker.discard(self)
         if self._ping is not None:
             self._ping.cancel()
 
@@ -88,20 +97,11 @@ class EventStream:
             await self._send({"type": "http.response.body", "body": data, "more_body": not last})
         self._written = self._loop.time()
 
-    def _arm(self) -> None:
-        if self._heartbeat > 0:
-            self._timer = self._loop.call_at(self._written + self._heartbeat, self._tick)
-
-    def _tick(self) -> None:
-        # One timer a stream, moved when it fires, not at every write.
-        if self._loop.time() < self._written + self._heartbeat:
-            self._arm()
-        elif self._lock.locked():
-            # A write waits for the client: it is not the provider that is silent.
-            self._timer = self._loop.call_later(self._heartbeat, self._tick)
-        else:
+    def tick(self, now: float) -> None:
+        """Send a comment if there was silence for long enough."""
+        # A write that waits for the client is not a silence of the provider's.
+        if now >= self._written + self._heartbeat and not self._lock.locked():
             self._ping = self._loop.create_task(self._write(PING))
-            self._timer = self._loop.call_later(self._heartbeat, self._tick)
 
 
 def _framed(payloads: Iterable[bytes]) -> Iterable[bytes]:

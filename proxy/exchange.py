@@ -131,6 +131,9 @@ class Exchange:
         return attributes
 
 
+_CONTROLS = bytes([*range(32), 127])
+
+
 def _header(value: str) -> bytes:
     """Return a header value: names of our own, or a client's field names with odd characters."""
-    return value.encode("ascii", "backslashreplace").translate(None, b"\r\n\0")[:2000]
+    return value.encode("ascii", "backslashreplace").translate(None, _CONTROLS)[:2000]

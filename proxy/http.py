@@ -8,12 +8,15 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
+from aiohttp.connector import Connection
 
 from policy.schema import Timeouts
 from proxy import __version__
 from proxy.call import Call
+from proxy.ticker import Ticker
 from translators.errors import ProviderError, StreamTruncated
 from translators.errors import TimeoutError as ProviderTimeout
 from translators.json import encode
@@ -43,10 +46,25 @@ class HttpStatusError(Exception):
         self.body = body
 
 
-class HttpClient:
-    """The connections to all providers. Create it inside a running event loop."""
+class _Response(aiohttp.ClientResponse):
+    """An answer that keeps its headers once: aiohttp keeps them twice, 2 KB for every stream."""
 
-    def __init__(self) -> None:
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        """Read the head of the answer."""
+        await super().start(connection)
+        self._raw_headers = ()
+        return self
+
+
+class HttpClient:
+    """The connections to all providers. Create it inside a running event loop.
+
+    Args:
+        ticker: Tells open answers the time, for their limits.
+    """
+
+    def __init__(self, ticker: Ticker) -> None:
+        self.ticker = ticker
         self._session = aiohttp.ClientSession(
             # No limit here: admission is decided per request, not by a queue in the client.
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60.0),
@@ -59,10 +77,11 @@ class HttpClient:
             },
             skip_auto_headers=("accept",),
             cookie_jar=aiohttp.DummyCookieJar(),
+            response_class=_Response,
         )
 
     async def post(
-        self, url: str, *, body: bytes, headers: Mapping[str, str], connect: float
+        self, url: str, *, body: dict[str, Any], headers: Mapping[str, str], connect: float
     ) -> aiohttp.ClientResponse:
         """Send a request; return the answer as soon as its headers are there.
 
@@ -74,7 +93,7 @@ class HttpClient:
         try:
             return await self._session.post(
                 url,
-                data=body,
+                data=encode(body),
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect),
                 # A redirect would carry our credentials to an address nobody configured.
@@ -107,15 +126,28 @@ def _broken(error: Exception) -> ProviderError:
 class _Body:
     """The body of an answer, as it arrives; nothing is read while nobody asks."""
 
-    __slots__ = ("_deadline", "_idle", "_response", "_total")
+    __slots__ = (
+        *("_deadline", "_expired", "_idle", "_loop", "_response", "_since", "_ticker", "_total"),
+    )
 
     def __init__(
-        self, response: aiohttp.ClientResponse, *, idle: float | None, total: float | None
+        self,
+        response: aiohttp.ClientResponse,
+        ticker: Ticker,
+        *,
+        idle: float | None,
+        total: float | None,
     ) -> None:
+        self._loop = asyncio.get_running_loop()
         self._response = response
+        self._ticker = ticker
         self._idle = idle
         self._total = total
-        self._deadline = None if total is None else asyncio.get_running_loop().time() + total
+        self._deadline = None if total is None else self._loop.time() + total
+        self._since: float | None = None
+        self._expired: ProviderTimeout | None = None
+        if idle is not None or total is not None:
+            ticker.add(self)
 
     async def piece(self) -> bytes:
         """Return what has arrived; empty at the end.
@@ -123,24 +155,28 @@ class _Body:
         Raises:
             ProviderError: The connection broke, or a time limit ran out.
         """
-        until, phase, seconds = self._limit()
+        self._since = self._loop.time()
         try:
-            async with asyncio.timeout_at(until):
-                return await self._response.content.readany()
-        except TimeoutError as error:
-            raise ProviderTimeout(phase, seconds) from error
+            return await self._response.content.readany()
         except (aiohttp.ClientError, ConnectionError) as error:
             # Here, where it is read: who closes the connection afterwards does not say why.
-            raise _broken(error) from error
+            raise self._expired or _broken(error) from error
+        finally:
+            self._since = None
 
-    def _limit(self) -> tuple[float | None, str, float]:
-        """Return until when the next piece must come, and the limit that says so."""
-        until = None
-        if self._idle is not None:
-            until = asyncio.get_running_loop().time() + self._idle
-        if self._deadline is not None and (until is None or self._deadline < until):
-            return self._deadline, "total", self._total or 0.0
-        return until, "idle", self._idle or 0.0
+    def close(self) -> None:
+        """Close the connection, unless the answer was complete: then it is free for another."""
+        self._ticker.discard(self)
+        self._response.close()
+
+    def tick(self, now: float) -> None:
+        """Close the connection if a limit has run out: whoever waits gets the reason."""
+        if self._deadline is not None and now >= self._deadline:
+            self._expired = ProviderTimeout("total", self._total or 0.0)
+        elif self._since is not None and self._idle is not None and now >= self._since + self._idle:
+            self._expired = ProviderTimeout("idle", self._idle)
+        if self._expired is not None:
+            self.close()
 
     async def all(self, most: int) -> tuple[bytes, bool]:
         """Return the rest, and whether it was more than `most` bytes; the excess is left."""
@@ -152,10 +188,6 @@ class _Body:
             if size > most:
                 return b"".join(pieces)[:most], True
         return b"".join(pieces), False
-
-    def close(self) -> None:
-        """Close the connection, unless the answer was complete: then it is free for another."""
-        self._response.close()
 
 
 class HttpEvents:
@@ -216,7 +248,7 @@ class HttpTransport:
         """
         response = await self._post(request, call)
         # An answer in one piece is silent until it is there: the engine limits the whole.
-        body = _Body(response, idle=None, total=None)
+        body = _Body(response, self.client.ticker, idle=None, total=None)
         try:
             data, excess = await body.all(MAX_ANSWER)
         finally:
@@ -237,8 +269,11 @@ class HttpTransport:
         response = await self._post(request, call)
         if response.content_type == "application/json":
             # An error that a server forgot to give a status, or an answer in one piece.
-            raise await _refusal(response)
-        return HttpEvents(_Body(response, idle=self.timeouts.idle, total=self.timeouts.total))
+            raise await _refusal(response, self.client.ticker)
+        timeouts = self.timeouts
+        return HttpEvents(
+            _Body(response, self.client.ticker, idle=timeouts.idle, total=timeouts.total)
+        )
 
     async def aclose(self) -> None:
         """Nothing to close: the connections are the client's."""
@@ -247,7 +282,7 @@ class HttpTransport:
         query = f"?{self.query}" if self.query else ""
         response = await self.client.post(
             f"{self.base_url}{request.path}{query}",
-            body=encode(request.body),
+            body=request.body,
             headers={**self.headers, **request.headers, **call.carrier},
             connect=self.timeouts.connect,
         )
@@ -255,13 +290,13 @@ class HttpTransport:
         call.status = response.status
         call.request_id = headers.get("x-request-id") or headers.get("request-id")
         if response.status != 200:
-            raise await _refusal(response)
+            raise await _refusal(response, self.client.ticker)
         return response
 
 
-async def _refusal(response: aiohttp.ClientResponse) -> HttpStatusError:
+async def _refusal(response: aiohttp.ClientResponse, ticker: Ticker) -> HttpStatusError:
     """Return the error that an answer stands for, after reading what it says."""
-    body = _Body(response, idle=ERROR_IDLE, total=ERROR_IDLE)
+    body = _Body(response, ticker, idle=ERROR_IDLE, total=ERROR_IDLE)
     try:
         data, _ = await body.all(MAX_ERROR)
     except ProviderError:

@@ -4,16 +4,18 @@ Pure ASGI. Starlette's `BaseHTTPMiddleware` hides `http.disconnect` from the end
 374 µs a request.
 """
 
+import asyncio
 import logging
 import re
 import uuid
 from dataclasses import dataclass
 from typing import cast
 
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proxy.disconnect import ClientDisconnected
-from proxy.errors import InternalError, error_response
+from proxy.errors import InternalError, ServerStopping, error_response
 from proxy.exchange import Exchange
 from proxy.service import Service
 from proxy.telemetry.spans import RequestSpan
@@ -55,10 +57,19 @@ class RequestState:
 
 
 class RequestMiddleware:
-    """Wraps the whole application."""
+    """Wraps the whole application.
 
-    def __init__(self, app: ASGIApp) -> None:
+    The hot route is taken here, past the router and its exception handling: they would cost every
+    chat request 50 µs and every open stream 3 KiB, and find nothing that is not known already.
+
+    Args:
+        app: For everything else.
+        hot: The route to take directly.
+    """
+
+    def __init__(self, app: ASGIApp, hot: Route) -> None:
         self._app = app
+        self._hot = hot
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -79,10 +90,20 @@ class RequestMiddleware:
                 state.is_stream = _is_stream(message)
             await send(message)
 
+        app = self._app
+        if scope["path"] == self._hot.path and scope["method"] == "POST":
+            scope["route"] = self._hot
+            app = self._hot.app
         try:
-            await self._app(scope, receive, send_with_headers)
+            await app(scope, receive, send_with_headers)
         except ClientDisconnected:
             pass
+        except asyncio.CancelledError:
+            # Nobody but the server, at the end of its drain time, cancels a whole request. It
+            # would answer with a bare "Internal Server Error" and log a traceback.
+            if state.status is None:
+                state.error = ServerStopping()
+                await error_response(state.error)(scope, receive, send_with_headers)
         except Exception as error:  # noqa: BLE001  the last resort: nothing may escape unanswered
             await self._internal_error(error, state, scope, receive, send_with_headers)
         finally:

@@ -31,6 +31,15 @@ class _Server(uvicorn.Server):
             self._on_started()
 
 
+class _Workers(Multiprocess):
+    def terminate_all(self) -> None:
+        # The workers close their own copies. While this one is open, the system goes on to take
+        # connections that nobody will ever answer.
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
+
+
 def bind(configuration: Configuration, *, insecure: bool) -> socket.socket:
     """Return the socket to listen on.
 
@@ -107,6 +116,6 @@ def run(
     )
     if several:
         on_started()
-        Multiprocess(config, sockets=[listener]).run()
+        _Workers(config, sockets=[listener]).run()
     else:
         _Server(config, on_started).run(sockets=[listener])

@@ -27,6 +27,7 @@ from proxy.http import HttpClient
 from proxy.registry import create_provider
 from proxy.telemetry.setup import create_telemetry
 from proxy.telemetry.spans import Telemetry
+from proxy.ticker import Ticker
 
 __all__ = ["Configuration", "Service", "load_configuration", "open_service"]
 
@@ -56,6 +57,7 @@ class Service:
     telemetry: Telemetry
     decisions: DecisionLog
     health: Health
+    ticker: Ticker
     created: int
 
     @staticmethod
@@ -93,7 +95,9 @@ async def open_service(configuration: Configuration) -> AsyncGenerator[Service]:
             from proxy.sandbox.server import SandboxServer  # noqa: PLC0415
 
             policy = with_sandbox(policy, await stack.enter_async_context(SandboxServer()))
-        client = HttpClient()
+        ticker = Ticker()
+        stack.callback(ticker.close)
+        client = HttpClient(ticker)
         stack.push_async_callback(client.aclose)
         reasons = availability(policy, environment)
         keys = api_keys(policy, environment)
@@ -122,6 +126,7 @@ async def open_service(configuration: Configuration) -> AsyncGenerator[Service]:
             telemetry=telemetry,
             decisions=DecisionLog(_write_line if settings.log_level in _TALKATIVE else None),
             health=Health(engine),
+            ticker=ticker,
             created=int(time.time()),
         )
 

@@ -15,18 +15,26 @@ from translators.wire.response import FinishReason, Usage
 __all__ = ["ChunkBuilder", "completion"]
 
 
+_SUFFIXES = {
+    # What follows a delta and a finish reason; with usage asked for, all but the last say null.
+    False: (b',"logprobs":null,"finish_reason":null}]}', b"}]}"),
+    True: (b',"logprobs":null,"finish_reason":null}],"usage":null}', b'}],"usage":null}'),
+}
+
+
 class ChunkBuilder:
     """Keeps id, model and created constant, the role first and the tool indexes dense.
 
     Everything around a delta is the same in all chunks of an answer, so it is encoded once.
     """
 
+    __slots__ = ("_base", "_context", "_finish_suffix", "_prefix", "_suffix", "_tools")
+
     def __init__(self, context: ResponseContext) -> None:
         self._context = context
         self._tools: dict[Hashable, int] = {}
-        self._prefix = b""
-        self._suffix = b""
-        self._base = b""
+        self._base = self._prefix = b""
+        self._suffix, self._finish_suffix = _SUFFIXES[context.include_usage]
         self.identify(context.id, context.model)
 
     def identify(self, id: str, model: str, *, service_tier: str | None = None) -> None:
@@ -41,9 +49,6 @@ class ChunkBuilder:
             head["service_tier"] = service_tier
         self._base = encode(head)[:-1]
         self._prefix = self._base + b',"choices":[{"index":0,"delta":'
-        usage = b',"usage":null}' if self._context.include_usage else b"}"
-        self._suffix = b',"logprobs":null,"finish_reason":null}]' + usage
-        self._finish_suffix = b"}]" + usage
 
     @property
     def tool_count(self) -> int:

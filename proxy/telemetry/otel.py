@@ -28,6 +28,9 @@ log = logging.getLogger("execution_platform.telemetry")
 SHUTDOWN_SECONDS = 5.0
 """How long the last spans may take. The SDK's own flush ignores its time limit."""
 
+LONGEST_TEXT = 500
+"""Characters of an attribute."""
+
 _TRACE_CONTEXT = TraceContextTextMapPropagator()
 _BAGGAGE = W3CBaggagePropagator()
 _QUIET = frozenset({"/healthz", "/readyz"})
@@ -89,7 +92,7 @@ class _RequestSpan:
     def end(self, *, status: int | None, attributes: Attributes, error_type: str | None) -> None:
         span = self._span
         if span.is_recording():
-            final = dict(attributes)
+            final: dict[str, Any] = {name: _bounded(value) for name, value in attributes.items()}
             # Only a path that a route knows may name a span: others are the caller's to invent.
             if route := getattr(self._scope.get("route"), "path", None):
                 final[names.ROUTE] = route
@@ -116,8 +119,12 @@ class _AttemptSpan:
             attributes=_attempt_attributes(start),
         )
         self.carrier = _outbound(self._span, parent, start.trace_context)
+        self._stream = start.stream
 
     def first_chunk(self, seconds: float) -> None:
+        if not self._stream:
+            # A whole answer has no chunks: the conventions define the time for streams only.
+            return
         attributes = {names.TIME_TO_FIRST_CHUNK: seconds}
         self._span.set_attributes(attributes)
         self._span.add_event("gen_ai.first_chunk", attributes)
@@ -126,9 +133,10 @@ class _AttemptSpan:
         span = self._span
         if span.is_recording():
             span.set_attributes(_end_attributes(end))
-            if end.error is not None:
+            if end.error is not None or end.end_reason == "internal_error":
                 # The provider's own words may hold what the client said: they stay out.
-                span.set_attribute(names.ERROR_TYPE, _error_type(end.error))
+                kind = _error_type(end.error) if end.error is not None else end.end_reason
+                span.set_attribute(names.ERROR_TYPE, kind)
                 span.set_status(StatusCode.ERROR)
         span.end()
 
@@ -161,7 +169,7 @@ def _outbound(span: Span, parent: Context, policy: str) -> Mapping[str, str]:
 def _server_attributes(scope: Mapping[str, Any]) -> dict[str, str | int]:
     attributes: dict[str, str | int] = {
         names.METHOD: scope["method"],
-        names.PATH: scope["path"],
+        names.PATH: _bounded(scope["path"]),
         names.SCHEME: scope["scheme"],
         names.PROTOCOL_VERSION: scope["http_version"],
     }
@@ -237,6 +245,11 @@ def _outcome_attributes(outcome: Outcome, *, complete: bool) -> dict[str, Any]:
             names.REASONING_TOKENS: answer.reasoning_tokens if answer else None,
         }
     return {name: value for name, value in attributes.items() if value is not None}
+
+
+def _bounded(value: Any) -> Any:
+    """Cut a text that a caller may have invented, such as the model it asked for."""
+    return value[:LONGEST_TEXT] if isinstance(value, str) else value
 
 
 def _error_type(error: Exception) -> str:

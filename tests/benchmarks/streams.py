@@ -39,7 +39,12 @@ def rss(pid: int) -> int:
 
 def start(policy: str) -> tuple[subprocess.Popen[str], int, float]:
     """Start a server; return it, its port, and the seconds until its first answer."""
-    environment = {**os.environ, "EP_POLICY": policy, "EP_LOG_LEVEL": "warning", "EP_BENCH_KEY": "x"}
+    environment = {
+        **os.environ,
+        "EP_POLICY": policy,
+        "EP_LOG_LEVEL": "warning",
+        "EP_BENCH_KEY": "x",
+    }
     begun = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "proxy", "serve", "--port", "0"],
@@ -152,18 +157,19 @@ async def measure(options: argparse.Namespace) -> None:
                 process.terminate()
                 await asyncio.to_thread(process.wait)
             print(f"start to first answer: median {statistics.median(ready):.2f} s, {ready=}")
-            process, port, _ = await asyncio.to_thread(start, policy.name)
-            try:
-                for persona in ("claude", "gpt"):
-                    await streams(process.pid, port, persona, options.streams, options.seconds)
+            for persona in ("claude", "gpt"):
+                # A fresh server each: memory once taken is not given back.
+                process, port, _ = await asyncio.to_thread(start, policy.name)
+                try:
                     times = sorted(await latency(port, persona, 500))
                     print(
                         f"  {persona:7} not streamed, one connection: p50 {times[250]:.2f} ms, "
                         f"p99 {times[495]:.2f} ms, the sandbox's own time included"
                     )
-            finally:
-                process.terminate()
-                await asyncio.to_thread(process.wait)
+                    await streams(process.pid, port, persona, options.streams, options.seconds)
+                finally:
+                    process.terminate()
+                    await asyncio.to_thread(process.wait)
 
 
 def main() -> None:

@@ -83,7 +83,7 @@ def test_every_chunk_names_the_same_answer():
     assert set(heads) == {expected}
 
 
-def test_the_role_comes_once_and_first_and_is_no_payload():
+def test_row_91_the_role_comes_once_and_first_and_is_no_payload():
     chunks = tool_answer(ChunkBuilder(CONTEXT))
     roles = [delta.get("role") for delta in deltas(chunks)]
     assert roles == ["assistant"] + [None] * (len(roles) - 1)

@@ -23,13 +23,14 @@ from translators.wire.content import (
     TextPart,
 )
 
-__all__ = ["Block", "cache_mark", "report_extras", "text_blocks", "to_blocks"]
+__all__ = ["CACHE_FIELDS", "Block", "cache_mark", "report_extras", "text_blocks", "to_blocks"]
 
 Block = dict[str, Any]
 
 _IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 _TEXT_TYPES = ("application/json", "application/xml", "application/yaml", "application/x-yaml")
-_CACHE_FIELDS = frozenset({"cache_control", "prompt_cache_breakpoint"})
+CACHE_FIELDS = frozenset({"cache_control", "prompt_cache_breakpoint"})
+"""The fields that `cache_mark` reads."""
 
 
 def text_blocks(text: str | None) -> list[Block]:
@@ -51,7 +52,7 @@ def to_blocks(
     for index, part in enumerate(content):
         found = _part(part, path=f"{path}.content[{index}]", report=report, text_only=text_only)
         extra = part.model_extra or {}
-        report_extras("messages[].content[]", extra, report, known=_CACHE_FIELDS)
+        report_extras("messages[].content[]", extra, report, known=CACHE_FIELDS)
         if found and (mark := cache_mark(extra)):
             found[-1]["cache_control"] = mark
         blocks += found

@@ -192,6 +192,8 @@ def _unknown(data: bytes) -> Event | None:
         return None
     if kind not in _EVENTS:
         return Event(type=kind)
+    if not isinstance(index, int):
+        return None
     if kind == "content_block_start" and _type(fields.get("content_block")) not in _BLOCKS:
         block = Block(type=_type(fields.get("content_block")))
         return Event(type=kind, index=index, content_block=block)

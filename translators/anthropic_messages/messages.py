@@ -18,6 +18,7 @@ from collections.abc import Hashable
 from typing import Any
 
 from translators.anthropic_messages.content import (
+    CACHE_FIELDS,
     Block,
     cache_mark,
     report_extras,
@@ -42,8 +43,8 @@ _INSTRUCTION = "[System instruction] "
 _OPENING = "(The conversation begins.)"
 _EMPTY = "(No content.)"
 
-_OWN_EXTENSIONS = frozenset({"annotations", "cache_control", "id"})
-"""Fields of our own answers that hold nothing the model needs."""
+_NOT_REPORTED = CACHE_FIELDS | {"annotations"}
+"""What is read elsewhere, and what our own answers carry and the model has no use for."""
 
 
 class Conversation:
@@ -69,8 +70,8 @@ class Conversation:
         """
         path = f"messages[{index}]"
         if message.model_extra:
-            known = _OWN_EXTENSIONS
-            report_extras("messages[]", message.model_extra, self._report, known=known)
+            extra = message.model_extra
+            report_extras("messages[]", extra, self._report, known=_NOT_REPORTED)
         match message:
             case AssistantMessage():
                 self._add_answer(message, path, index)

@@ -119,6 +119,8 @@ class AnthropicMessagesStream:
         Raises:
             ProviderError: The provider reported an error, or broke its own protocol.
         """
+        if self._stopped:
+            return []
         match event.type:
             case "content_block_delta":
                 return self._delta(event.index, event.delta)

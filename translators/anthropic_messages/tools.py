@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import msgspec
 
-from translators.anthropic_messages.content import Block, cache_mark, report_extras
+from translators.anthropic_messages.content import CACHE_FIELDS, Block, cache_mark, report_extras
 from translators.anthropic_messages.models import ModelProfile
 from translators.fidelity import ReportBuilder
 from translators.wire.content import CustomCall, FunctionCall, ToolCall
@@ -41,7 +41,6 @@ __all__ = [
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _FOREIGN = re.compile(r"[^a-zA-Z0-9_-]")
-_CACHE = frozenset({"cache_control"})
 
 
 def to_tools(chat: ChatCompletionRequest, called: list[str], report: ReportBuilder) -> list[Block]:
@@ -114,7 +113,7 @@ def _tool(tool: Tool, index: int, report: ReportBuilder) -> Block:
     else:
         raise report.reject(f"{path}.type", f"tools of type `{tool.type[:40]}` are not known.")
     extra = tool.model_extra or {}
-    report_extras("tools[]", extra, report, known=_CACHE)
+    report_extras("tools[]", extra, report, known=CACHE_FIELDS)
     if mark := cache_mark(extra):
         native["cache_control"] = mark
     return native
@@ -122,7 +121,7 @@ def _tool(tool: Tool, index: int, report: ReportBuilder) -> Block:
 
 def _function(function: FunctionDefinition, path: str, report: ReportBuilder) -> Block:
     extra = function.model_extra or {}
-    report_extras("tools[].function", extra, report, known=_CACHE)
+    report_extras("tools[].function", extra, report, known=CACHE_FIELDS)
     if function.strict:
         report.ignored("tools[].function.strict")
     native: Block = {"name": _name(function.name, f"{path}.name", report)}
@@ -143,7 +142,10 @@ def _custom(tool: CustomTool, path: str, report: ReportBuilder) -> Block:
     description = custom.description or ""
     if custom.format and custom.format.get("type") == "grammar":
         report.ignored("tools[].custom.format")
-        grammar = cast("dict[str, Any]", custom.format.get("grammar") or {})
+        grammar = custom.format.get("grammar")
+        if not isinstance(grammar, dict):
+            raise report.reject(f"{path}.format.grammar", "a grammar is an object.")
+        grammar = cast("dict[str, Any]", grammar)
         description += (
             f"\n\nThe input must match this {grammar.get('syntax', '')} grammar:\n"
             f"{grammar.get('definition', '')}"

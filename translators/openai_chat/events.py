@@ -40,7 +40,7 @@ class Delta(msgspec.Struct):
     `Any`, not `msgspec.Raw | None`: msgspec 0.22 takes nothing but null for that.
     """
 
-    content: str | list[msgspec.Raw] | None = None  # a list: Mistral's reasoning models
+    content: str | list[Any] | None = None  # a list: Mistral's reasoning models
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None

@@ -17,8 +17,9 @@ __all__ = ["OpenAIChatOptions", "to_native"]
 
 JSONObject = dict[str, Any]
 
-_REASONING_MODEL = re.compile(r"(^|/)(o\d|gpt-([5-9]|\d\d))")
-"""OpenAI's models that refuse `max_tokens`: "Use 'max_completion_tokens' instead." """
+_REASONING_MODEL = re.compile(r"(^|[/:])(o\d|gpt-([5-9]|[12]\d))")
+"""OpenAI's models that refuse `max_tokens`: "Use 'max_completion_tokens' instead." Fine-tuned
+ones are called `ft:gpt-5…`; `gpt-35…` is Azure's name for an older one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,5 +77,5 @@ def _name_limit(body: JSONObject, *, model: str, field: str) -> None:
         field = "max_completion_tokens"
     other = "max_tokens" if field == "max_completion_tokens" else "max_completion_tokens"
     limit = body.pop(other, None)
-    if limit is not None:
-        body.setdefault(field, limit)
+    if limit is not None and body.get(field) is None:
+        body[field] = limit

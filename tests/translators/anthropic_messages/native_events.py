@@ -53,3 +53,13 @@ def finished(reason: str = "end_turn", usage: Json | None = None, **delta: Any) 
         {"type": "message_delta", "delta": change, "usage": counts},
         {"type": "message_stop"},
     ]
+
+
+TWO_CALLS: list[Json] = [
+    start(),
+    *text(0, "Look."),
+    *tool(1, "toolu_a", "f", '{"x"', ":1}"),
+    *server_tool(2, "{}"),
+    *tool(3, "toolu_b", "f", '{"x":2}'),
+    *finished("tool_use"),
+]

@@ -267,7 +267,7 @@ def test_row_56_cache_marks_are_passed_on():
         system([{"type": "text", "text": "a", "cache_control": mark}]),
         user([{"type": "text", "text": "b", "prompt_cache_breakpoint": {"mode": "explicit"}}]),
         {**calls("c"), "cache_control": mark},
-        {**result("c"), "cache_control": mark},
+        {**result("c"), "prompt_cache_breakpoint": {"mode": "explicit", "ttl": "30m"}},
     ]
     tools = [{**WEATHER, "cache_control": mark}]
     translated = translate(messages=messages, tools=tools)

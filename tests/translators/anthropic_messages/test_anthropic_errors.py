@@ -80,14 +80,16 @@ def test_row_96_unknown_model_has_openais_code():
     [
         (400, "invalid_request_error", "Your credit balance is too low to access the API.", None),
         (400, "invalid_request_error", "You have reached your specified API usage limits.", None),
+        (429, "billing_error", "Pay.", None),
         (429, "rate_limit_error", "Limit.", "contract_spend_limit_reached"),
         (429, "rate_limit_error", "Limit.", "enforced_spend_limit_reached"),
     ],
-    ids=["credit", "limits", "contract", "enforced"],
+    ids=["credit", "limits", "billing", "contract", "enforced"],
 )
 def test_row_72_quota_in_its_variants(status: int, type: str, message: str, code: str | None):
     error = error_of(status, type, message, code)
-    assert (error.kind, error.status_hint, error.code) == ("quota", 429, "insufficient_quota")
+    expected = "billing_not_active" if type == "billing_error" else "insufficient_quota"
+    assert (error.kind, error.status_hint, error.code) == ("quota", 429, expected)
 
 
 def test_finer_codes():

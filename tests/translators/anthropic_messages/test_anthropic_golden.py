@@ -30,6 +30,8 @@ from translators.sse import ServerSentEvent, SSEDecoder
 CASES = sorted(path.parent for path in GOLDEN.glob("*/request.json"))
 STREAMS = [case for case in CASES if (case / "native.sse").exists()]
 FINISHED = [case for case in STREAMS if not (case / "error.json").exists()]
+KNOWN_TO_OPENAI = [case for case in FINISHED if case.name != "custom_tool"]
+"""The accumulator of openai 3.54 fails on custom calls, OpenAI's own included."""
 UPDATE = bool(os.environ.get("UPDATE_GOLDEN"))
 
 
@@ -86,11 +88,9 @@ def test_stream_says_what_the_whole_answer_says(case: Path):
     assert _parsed_arguments(streamed) == _parsed_arguments(whole)
 
 
-@pytest.mark.parametrize("case", FINISHED, ids=name_of)
+@pytest.mark.parametrize("case", KNOWN_TO_OPENAI, ids=name_of)
 def test_openai_sdk_accepts_the_stream(case: Path):
     context = _context(case)
-    if context.custom_tools:
-        pytest.skip("openai 3.54's accumulator does not know custom calls")
     chunks, outcome = run(events_of((case / "native.sse").read_bytes()), context)
     snapshot = accumulate(chunks)
     folded = json.loads(fold(chunk.data for chunk in chunks))["choices"][0]

@@ -7,21 +7,17 @@ from typing import Any
 import pytest
 from messages_api import CONTEXT, TRANSLATOR, Json, chunks_of, deltas_of, events_of, run, sse_of
 from native_events import (
+    TWO_CALLS,
     closed,
     finished,
-    grown,
     opened,
-    server_tool,
     start,
     text,
     thinking,
     tool,
 )
 
-from translators.anthropic_messages.events import Event
-from translators.errors import ProviderError, StreamTruncated
 from translators.protocol import Outcome
-from translators.sse import ServerSentEvent
 
 
 def calls_in(events: list[Json]) -> list[Json]:
@@ -36,23 +32,6 @@ def finish_reason_of(events: list[Json]) -> Any:
     reasons = [c["choices"][0]["finish_reason"] for c in chunks_of(events) if c["choices"]]
     assert reasons[:-1] == [None] * (len(reasons) - 1)
     return reasons[-1]
-
-
-def broken(events: list[Json]) -> ProviderError:
-    with pytest.raises(ProviderError) as caught:
-        run(events_of(sse_of(events)))
-    assert caught.value.kind == "protocol"
-    return caught.value
-
-
-TWO_CALLS = [
-    start(),
-    *text(0, "Look."),
-    *tool(1, "toolu_a", "f", '{"x"', ":1}"),
-    *server_tool(2, "{}"),
-    *tool(3, "toolu_b", "f", '{"x":2}'),
-    *finished("tool_use"),
-]
 
 
 def test_rows_1_2_3_7_8_calls_are_numbered_from_zero_without_gaps():
@@ -88,21 +67,6 @@ def test_arguments_given_whole_at_the_start_count_where_no_deltas_come():
     block = opened(0, type="tool_use", id="toolu_a", name="f", input={"b": 1, "a": "ø"})
     found = calls_in([start(), block, closed(0), *finished("tool_use")])
     assert found[-1]["function"]["arguments"] == '{"b":1,"a":"ø"}'
-
-
-@pytest.mark.parametrize("missing", ["id", "name"])
-def test_row_15_call_without_id_or_name_is_a_broken_answer(missing: str):
-    block: Json = {"type": "tool_use", "id": "toolu_a", "name": "f", "input": {}}
-    del block[missing]
-    broken([start(), opened(0, **block)])
-
-
-def test_row_20_bad_json_is_an_error_not_an_end():
-    stream = TRANSLATOR.stream(CONTEXT)
-    stream.feed(events_of(sse_of([start()]))[0])
-    with pytest.raises(ProviderError) as caught:
-        stream.feed(ServerSentEvent(b"content_block_delta", b'{"type":"content_block_delta",'))
-    assert caught.value.kind == "protocol"
 
 
 def test_row_28_arguments_cut_off_by_the_limit_finish_with_length():
@@ -282,120 +246,3 @@ def test_legacy_answer_holds_one_function_call():
     assert "".join(call["arguments"] for call in found) == '{"x":1}'
     assert [call.get("name") for call in found] == ["f", None, None]
     assert chunks_of(events, LEGACY)[-2]["choices"][0]["finish_reason"] == "function_call"
-
-
-# --- errors and broken streams -----------------------------------------------------------------
-
-
-@pytest.mark.parametrize("length", range(len(TWO_CALLS)))
-def test_row_66_truncated_stream_is_never_finished(length: int):
-    stream = TRANSLATOR.stream(CONTEXT)
-    for event in events_of(sse_of(TWO_CALLS[:length])):
-        assert all(b'"finish_reason":null' in chunk.data for chunk in stream.feed(event))
-    with pytest.raises(StreamTruncated) as caught:
-        stream.end()
-    assert caught.value.code == "upstream_incomplete"
-
-
-@pytest.mark.parametrize(
-    ("type", "kind", "status"),
-    [
-        ("overloaded_error", "overloaded", 503),
-        ("rate_limit_error", "rate_limit", 429),
-        ("api_error", "server", 502),
-        ("timeout_error", "timeout", 504),
-        ("invalid_request_error", "invalid", 400),
-        ("authentication_error", "auth", 502),
-        ("new_error", "server", 502),
-    ],
-)
-def test_row_71_error_in_the_stream_is_told_by_its_type(type: str, kind: str, status: int):
-    stream = TRANSLATOR.stream(CONTEXT)
-    data = {"type": "error", "error": {"type": type, "message": "No."}, "request_id": "req_1"}
-    with pytest.raises(ProviderError) as caught:
-        stream.feed(ServerSentEvent(b"error", json.dumps(data).encode()))
-    error = caught.value
-    assert (error.kind, error.status_hint, error.status) == (kind, status, None)
-    assert (error.message, error.request_id) == ("No.", "req_1")
-
-
-@pytest.mark.parametrize(
-    "events",
-    [
-        text(0, "x"),
-        [closed(0)],
-        finished()[:1],
-        finished()[1:],
-        [start(), start()],
-        [start(), grown(3, type="text_delta", text="x")],
-        [start(), closed(3)],
-        [start(), opened(0, type="text"), opened(0, type="text")],
-        [start(), {"type": "message_stop"}],
-        [start(), {"type": "content_block_delta", "index": 0, "delta": 7}],
-        [start(), opened(0, type="text"), grown(0, type="text_delta", text=7)],
-        [start(), {"type": "content_block_start", "index": 0}],
-        [{"type": "message_start"}],
-    ],
-)
-def test_answer_that_breaks_the_protocol_is_an_error(events: list[Json]):
-    broken(events)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"<html>",
-        b"[]",
-        b"{}",
-        b'{"content":[],"stop_reason":null}',
-        b'{"content":7,"stop_reason":"end_turn"}',
-        b'{"content":[{"type":"text","text":7}],"stop_reason":"end_turn"}',
-        b'{"content":[{"text":7}],"stop_reason":"end_turn"}',
-    ],
-)
-def test_whole_answer_that_is_none_is_an_error(body: bytes):
-    with pytest.raises(ProviderError) as caught:
-        TRANSLATOR.response(body, CONTEXT)
-    assert caught.value.kind == "protocol"
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        {"type": "ping"},
-        {"type": "aurora", "index": "one", "message": 3},
-        grown(0, type="aurora_delta", text=[1]),
-        grown(0, type="input_json_delta", partial_json="{"),
-        grown(0, type="thinking_delta", thinking="x"),
-        opened(9, type="aurora", text=[1], id=4),
-        {"type": "message_delta", "delta": {"stop_reason": None}, "usage": None},
-    ],
-)
-def test_what_is_not_known_or_does_not_fit_is_ignored(event: Json):
-    before, after = [start(), *text(0, "x", "y")[:2]], [*text(0, "x", "y")[2:], *finished()]
-    assert chunks_of([*before, event, *after]) == chunks_of([*before, *after])
-
-
-def test_what_comes_after_the_end_is_not_read():
-    events = events_of(sse_of([start(), *text(0, "x"), *finished()]))
-    assert run([*events, ServerSentEvent(b"", b"[DONE]")]) == run(events)
-
-
-def test_event_without_a_type_has_the_name_of_its_event():
-    events = events_of(sse_of([start(), *text(0, "x"), *finished()]))
-    named = [
-        ServerSentEvent(event.event, json.dumps({**json.loads(event.data), "type": None}).encode())
-        for event in events
-    ]
-    assert run(named) == run(events)
-
-
-def test_block_that_was_not_closed_is_closed_by_the_end():
-    events = [start(), *tool(0, "toolu_a", "f")[:1], *finished("tool_use")]
-    assert calls_in(events)[-1]["function"]["arguments"] == "{}"
-
-
-def test_decoded_events_are_taken_too():
-    stream = TRANSLATOR.stream(CONTEXT)
-    assert stream.handle(Event(type="ping")) == []

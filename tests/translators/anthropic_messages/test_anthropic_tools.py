@@ -78,6 +78,12 @@ def test_row_27_unknown_tool_type_is_rejected():
     assert rejection(tools=[WEATHER, {"type": "web_search"}]).param == "tools[1].type"
 
 
+def test_grammar_that_is_none_is_rejected():
+    custom = {"name": "c", "format": {"type": "grammar", "grammar": 7}}
+    error = rejection(tools=[{"type": "custom", "custom": custom}])
+    assert error.param == "tools[0].custom.format.grammar"
+
+
 def test_row_22_tool_name_the_api_refuses_is_rejected_by_name():
     tool = {"type": "function", "function": {"name": "a.b/c"}}
     assert rejection(tools=[tool]).param == "tools[0].function.name"
@@ -185,6 +191,7 @@ def test_row_21_foreign_ids_are_mapped_and_stay_paired():
     [
         ([user("x"), calls("a", "b"), result("a"), user("y")], "messages"),
         ([user("x"), calls("a")], "messages"),
+        ([user("x"), calls("a"), user("y"), calls("b"), result("a"), result("b")], "messages"),
         ([user("x"), calls("a"), result("a"), result("a")], "messages[3].tool_call_id"),
         (
             [user("x"), calls("a"), result("a"), calls("b"), result("b"), result("a")],
@@ -192,7 +199,14 @@ def test_row_21_foreign_ids_are_mapped_and_stay_paired():
         ),
         ([user("x"), {"role": "function", "name": "f", "content": "1"}], "messages[1].name"),
     ],
-    ids=["one missing", "all missing", "twice", "late", "function without call"],
+    ids=[
+        "one missing",
+        "all missing",
+        "after another answer",
+        "twice",
+        "late",
+        "function without call",
+    ],
 )
 def test_row_95_results_that_do_not_fit_are_rejected(messages: list[Json], param: str):
     assert rejection(messages=messages, tools=[WEATHER]).param == param

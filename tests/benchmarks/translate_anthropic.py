@@ -1,0 +1,63 @@
+"""What the `anthropic_messages` dialect costs: microseconds an event, and a request or answer.
+
+Run from the root of the checkout: `python -m tests.benchmarks.translate_anthropic`.
+"""
+
+import json
+import timeit
+from collections.abc import Callable
+from typing import Any
+
+from translators.anthropic_messages.translator import AnthropicMessagesTranslator
+from translators.protocol import ResponseContext
+from translators.sse import ServerSentEvent
+from translators.wire.request import parse_request
+
+TRANSLATOR = AnthropicMessagesTranslator()
+CONTEXT = ResponseContext("x", 1, "m", include_usage=True)
+MESSAGE = {"id": "msg_1", "model": "claude-x", "usage": {"input_tokens": 3, "output_tokens": 1}}
+START: list[dict[str, Any]] = [
+    {"type": "message_start", "message": MESSAGE},
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    {
+        "type": "content_block_start",
+        "index": 1,
+        "content_block": {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}},
+    },
+    {"type": "content_block_start", "index": 2, "content_block": {"type": "thinking"}},
+]
+WORDS = "and so it went on, for a hundred bytes"
+DELTAS = {
+    "text_delta": {"index": 0, "delta": {"type": "text_delta", "text": WORDS}},
+    "input_json_delta": {"index": 1, "delta": {"type": "input_json_delta", "partial_json": WORDS}},
+    "thinking_delta": {"index": 2, "delta": {"type": "thinking_delta", "thinking": WORDS}},
+}
+
+
+def microseconds(call: Callable[[], object], number: int) -> float:
+    return min(timeit.repeat(call, number=number, repeat=5)) / number * 1e6
+
+
+def main() -> None:
+    stream = TRANSLATOR.stream(CONTEXT)
+    for event in START:
+        stream.feed(ServerSentEvent(b"", json.dumps(event).encode()))
+    for name, fields in DELTAS.items():
+        data = json.dumps({"type": "content_block_delta", **fields}, separators=(",", ":"))
+        event = ServerSentEvent(b"content_block_delta", data.encode())
+        print(f"{name:20} {microseconds(lambda event=event: stream.feed(event), 50_000):8.2f} µs")
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    messages = [{"role": ("user", "assistant")[i % 2], "content": WORDS} for i in range(51)]
+    request = {"model": "m", "messages": messages, "tools": [tool] * 20}
+    chat = parse_request(json.dumps(request).encode())
+    cost = microseconds(lambda: TRANSLATOR.request(chat, model="claude-opus-5"), 200)
+    print(f"{'51 messages, 20 tools':20} {cost:7.1f} µs")
+    body = json.dumps(
+        {**MESSAGE, "content": [{"type": "text", "text": WORDS * 20}], "stop_reason": "end_turn"}
+    ).encode()
+    cost = microseconds(lambda: TRANSLATOR.response(body, CONTEXT), 2000)
+    print(f"{'whole answer':20} {cost:8.1f} µs")
+
+
+if __name__ == "__main__":
+    main()
