@@ -3,8 +3,8 @@
 import asyncio
 import builtins
 import time
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from types import TracebackType
 from typing import Any
 
 from policy.schema import ProviderRow, Target
@@ -16,7 +16,7 @@ from translators.fidelity import Report
 from translators.protocol import Outcome
 from translators.wire.request import ChatCompletionRequest
 
-__all__ = ["Attempt", "time_limit"]
+__all__ = ["Attempt", "TimeLimit"]
 
 TRACED = (
     *("temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "stop", "n"),
@@ -27,6 +27,8 @@ TRACED = (
 
 class Attempt:
     """Starts when it is made; `end` may be called more than once, the first call counts."""
+
+    __slots__ = ("_ended", "_span", "_started", "call", "exchange", "outcome", "target")
 
     def __init__(
         self,
@@ -115,19 +117,29 @@ def _traced(chat: ChatCompletionRequest) -> Mapping[str, Any]:
     return {name: getattr(chat, name) for name in names}
 
 
-@asynccontextmanager
-async def time_limit(phase: str, seconds: float) -> AsyncGenerator[None]:
-    """Limit the block to `seconds`.
+class TimeLimit:
+    """Limits an `async with` block to some seconds.
 
-    Raises:
-        TimeoutError: It took longer; `phase` says which limit it was.
+    Leaving raises our `TimeoutError` where it took longer; `phase` says which limit it was.
     """
-    scope = asyncio.timeout(seconds)
-    try:
-        async with scope:
-            yield
-    except builtins.TimeoutError as error:
-        # A limit further in has its own, more exact error.
-        if scope.expired():
-            raise TimeoutError(phase, seconds) from error
-        raise
+
+    __slots__ = ("_phase", "_scope", "_seconds")
+
+    def __init__(self, phase: str, seconds: float) -> None:
+        self._phase = phase
+        self._seconds = seconds
+        self._scope = asyncio.timeout(seconds)
+
+    async def __aenter__(self) -> None:
+        await self._scope.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            await self._scope.__aexit__(kind, error, trace)
+        except builtins.TimeoutError as expired:
+            raise TimeoutError(self._phase, self._seconds) from expired

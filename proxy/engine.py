@@ -17,7 +17,7 @@ from policy.decision import Decision, decide
 from policy.fallback import next_step
 from policy.personas import apply
 from policy.schema import Policy, Target
-from proxy.attempt import Attempt, time_limit
+from proxy.attempt import Attempt, TimeLimit
 from proxy.delivery import Delivery
 from proxy.exchange import Exchange
 from proxy.provider import AnswerStream, ChatProvider, Prepared
@@ -102,9 +102,9 @@ class Engine:
         """
         return _Stream(self, exchange)
 
-    async def begin(self, exchange: Exchange) -> Delivery:
+    def begin(self, exchange: Exchange) -> Awaitable[Delivery]:
         """Return a streamed answer at its commit point, for the caller to close."""
-        return await self._drive(exchange, self._begin)
+        return self._drive(exchange, self._begin)
 
     async def _drive(self, exchange: Exchange, run: _Run[ResultT]) -> ResultT:
         try:
@@ -206,7 +206,7 @@ class Engine:
     async def _complete(self, prepared: Prepared, attempt: Attempt) -> Completion:
         try:
             limit = self._limit(attempt.exchange, attempt.target.timeouts.total)
-            async with time_limit("total", limit):
+            async with TimeLimit("total", limit):
                 completion = await prepared.complete(attempt.call)
             attempt.opened(completion.outcome)
             attempt.begun()
@@ -220,7 +220,7 @@ class Engine:
         answer: AnswerStream | None = None
         try:
             limit = self._limit(attempt.exchange, attempt.target.timeouts.first_token)
-            async with time_limit("first_token", limit):
+            async with TimeLimit("first_token", limit):
                 answer = await prepared.open(attempt.call)
                 attempt.opened(answer.outcome)
                 head = await _read_head(answer)

@@ -40,8 +40,8 @@ class EventStream:
     """
 
     __slots__ = (
-        *("_headers", "_heartbeat", "_lock", "_loop", "_ping", "_send", "_ticker", "_written"),
-        "started",
+        *("_headers", "_heartbeat", "_loop", "_ping", "_send", "_ticker"),
+        *("_writing", "_written", "started"),
     )
 
     def __init__(
@@ -51,10 +51,10 @@ class EventStream:
         self._headers = headers
         self._heartbeat = heartbeat
         self._loop = asyncio.get_running_loop()
-        self._lock = asyncio.Lock()
         self._written = self._loop.time()
         self._ticker = ticker
         self._ping: asyncio.Task[None] | None = None
+        self._writing = False
         self.started = False
 
     async def __aenter__(self) -> "EventStream":
@@ -89,19 +89,29 @@ class EventStream:
         await self._write(b"data: " + encode(error.to_wire()) + b"\n\n", last=True)
 
     async def _write(self, data: bytes, *, last: bool = False) -> None:
-        async with self._lock:
-            if not self.started:
-                self.started = True
-                headers = STREAM_HEADERS + self._headers()
-                await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-            await self._send({"type": "http.response.body", "body": data, "more_body": not last})
+        if self._ping is not None:
+            await self._ping
+        self._writing = True
+        await self._put(data, last=last)
+        self._writing = False
+
+    async def _put(self, data: bytes, *, last: bool = False) -> None:
+        if not self.started:
+            self.started = True
+            headers = STREAM_HEADERS + self._headers()
+            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        await self._send({"type": "http.response.body", "body": data, "more_body": not last})
         self._written = self._loop.time()
+
+    async def _comment(self) -> None:
+        await self._put(PING)
+        self._ping = None
 
     def tick(self, now: float) -> None:
         """Send a comment if there was silence for long enough."""
         # A write that waits for the client is not a silence of the provider's.
-        if now >= self._written + self._heartbeat and not self._lock.locked():
-            self._ping = self._loop.create_task(self._write(PING))
+        if now >= self._written + self._heartbeat and not self._writing and self._ping is None:
+            self._ping = self._loop.create_task(self._comment())
 
 
 def _framed(payloads: Iterable[bytes]) -> Iterable[bytes]:

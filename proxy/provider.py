@@ -1,7 +1,6 @@
 """A provider: one translator, one transport, one error table."""
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -167,17 +166,27 @@ class PreparedRequest(Generic[RequestT, ResponseT, EventT]):
 
     async def complete(self, call: Call) -> Completion:
         """Send it; return the whole answer."""
-        with _mapped(self.provider.map_error):
-            response = await self.provider.transport.send(self.native, call)
-            return self.provider.translator.response(response, self.context)
+        provider = self.provider
+        try:
+            response = await provider.transport.send(self.native, call)
+        except Exception as error:
+            if (mapped := _mapped(error, provider.map_error)) is None:
+                raise
+            raise mapped from error
+        return provider.translator.response(response, self.context)
 
     async def open(self, call: Call) -> "TranslatedStream[EventT]":
         """Send it; return the answer as it comes."""
-        with _mapped(self.provider.map_error):
-            source = await self.provider.transport.open(self.native, call)
-        state = self.provider.translator.stream(self.context)
+        provider = self.provider
+        try:
+            source = await provider.transport.open(self.native, call)
+        except Exception as error:
+            if (mapped := _mapped(error, provider.map_error)) is None:
+                raise
+            raise mapped from error
+        state = provider.translator.stream(self.context)
         # Not the request itself: it may be large, and the answer long.
-        return TranslatedStream(source, state, self.provider.map_error)
+        return TranslatedStream(source, state, provider.map_error)
 
 
 class TranslatedStream(Generic[EventT]):
@@ -209,17 +218,20 @@ class TranslatedStream(Generic[EventT]):
         """
         if self._failure is not None:
             raise self._failure
-        with _mapped(self._map_error):
-            while not self._over:
-                try:
-                    events = await anext(self._source)
-                except StopAsyncIteration:
-                    self._over = True
-                    chunks = list(self._state.end())
-                else:
-                    chunks = self._feed(events)
-                if chunks:
-                    return chunks
+        while not self._over:
+            try:
+                events = await anext(self._source)
+            except StopAsyncIteration:
+                self._over = True
+                chunks = list(self._state.end())
+            except Exception as error:
+                if (mapped := _mapped(error, self._map_error)) is None:
+                    raise
+                raise mapped from error
+            else:
+                chunks = self._feed(events)
+            if chunks:
+                return chunks
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
@@ -239,14 +251,6 @@ class TranslatedStream(Generic[EventT]):
         return chunks
 
 
-@contextmanager
-def _mapped(map_error: MapError) -> Generator[None]:
-    """Turn what the provider did wrong into a `ProviderError`; let our own bugs through."""
-    try:
-        yield
-    except ProviderError:
-        raise
-    except Exception as error:
-        if mapped := map_error(error):
-            raise mapped from error
-        raise
+def _mapped(error: Exception, map_error: MapError) -> ProviderError | None:
+    """Return what the provider did wrong; None where `error` says it, or is a bug of ours."""
+    return None if isinstance(error, ProviderError) else map_error(error)

@@ -38,6 +38,8 @@ class ServerSentEvent(NamedTuple):
 class SSEDecoder:
     """Incremental decoder; one for each stream."""
 
+    __slots__ = ("_after_cr", "_buffer", "_first", "_max", "_searched")
+
     def __init__(self, max_event_size: int = MAX_EVENT_SIZE) -> None:
         self._buffer = bytearray()
         self._searched = 0

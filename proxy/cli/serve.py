@@ -6,6 +6,7 @@ import sys
 
 from proxy import server
 from proxy.service import Configuration, access_of, load_configuration
+from proxy.telemetry.setup import check_telemetry
 
 __all__ = ["run"]
 
@@ -24,6 +25,7 @@ or [sandbox fail=529] into a message; proxy/sandbox/README.md has the list."""
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal comes."""
     configuration = load_configuration()
+    check_telemetry(configuration.environment)
     logging.basicConfig(
         stream=sys.stderr,
         level=configuration.settings.log_level.upper(),

@@ -17,16 +17,12 @@ from proxy.telemetry.otel import OtelTelemetry
 __all__ = ["connect"]
 
 
-def connect(
-    *, exporter: str, protocol: str, version: str, unknown: type[Exception]
-) -> OtelTelemetry:
+def connect(*, exporter: str, version: str) -> OtelTelemetry:
     """Return telemetry that exports.
 
     Args:
-        exporter: `otlp` or `console`.
-        protocol: Of OTLP; only `http/protobuf` is built in.
+        exporter: `console`, or `otlp` over HTTP.
         version: Of this program, for the resource.
-        unknown: Raised where one of the two is neither.
     """
     resource = Resource.create(
         {
@@ -39,15 +35,6 @@ def connect(
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     if exporter == "console":
         provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))
-    elif exporter == "otlp":
-        if protocol != "http/protobuf":
-            raise unknown(
-                f"OTEL_EXPORTER_OTLP_PROTOCOL is `{protocol}`, but only `http/protobuf` is built "
-                "in. Jaeger and the collector take it on port 4318."
-            )
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     else:
-        raise unknown(
-            f"OTEL_TRACES_EXPORTER is `{exporter}`; known are `otlp`, `console` and `none`."
-        )
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return OtelTelemetry(provider, version)

@@ -12,7 +12,7 @@ from typing import Any
 from proxy import __version__
 from proxy.telemetry.spans import NO_TELEMETRY, Telemetry
 
-__all__ = ["TelemetryError", "create_telemetry", "wants_telemetry"]
+__all__ = ["TelemetryError", "check_telemetry", "create_telemetry", "wants_telemetry"]
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
@@ -32,6 +32,26 @@ def wants_telemetry(environment: Mapping[str, str]) -> bool:
     return any(environment.get(name) for name in _ENDPOINTS)
 
 
+def check_telemetry(environment: Mapping[str, str]) -> None:
+    """Check the variables before anything is started, where an error can still be said in a line.
+
+    Raises:
+        TelemetryError: The exporter or protocol is not known.
+    """
+    if not wants_telemetry(environment):
+        return
+    exporter, protocol = _asked_for(environment)
+    if exporter not in ("otlp", "console"):
+        raise TelemetryError(
+            f"OTEL_TRACES_EXPORTER is `{exporter}`; known are `otlp`, `console` and `none`."
+        )
+    if exporter == "otlp" and protocol != "http/protobuf":
+        raise TelemetryError(
+            f"OTEL_EXPORTER_OTLP_PROTOCOL is `{protocol}`, but only `http/protobuf` is built "
+            "in. Jaeger and the collector take it on port 4318."
+        )
+
+
 def create_telemetry(environment: Mapping[str, str]) -> Telemetry:
     """Return telemetry as the variables have it; call it once per process, when serving starts.
 
@@ -43,12 +63,17 @@ def create_telemetry(environment: Mapping[str, str]) -> Telemetry:
     """
     if not wants_telemetry(environment):
         return NO_TELEMETRY
+    check_telemetry(environment)
+    exporter, _ = _asked_for(environment)
     return importlib.import_module("proxy.telemetry.export").connect(
-        exporter=environment.get("OTEL_TRACES_EXPORTER", "").strip().lower() or "otlp",
-        protocol=_first(environment, _PROTOCOLS) or "http/protobuf",
-        version=__version__,
-        unknown=TelemetryError,
+        exporter=exporter, version=__version__
     )
+
+
+def _asked_for(environment: Mapping[str, str]) -> tuple[str, str]:
+    """Return the exporter and the protocol of OTLP."""
+    exporter = environment.get("OTEL_TRACES_EXPORTER", "").strip().lower() or "otlp"
+    return exporter, _first(environment, _PROTOCOLS) or "http/protobuf"
 
 
 def _first(environment: Mapping[str, str], variables: tuple[str, ...]) -> Any:

@@ -17,7 +17,7 @@ async def test_no_first_token_in_time_is_a_504(
     error = assert_error(answer, 504, type="timeout", code="timeout")
     assert "0.5 s" in error["message"]
     assert answer.headers["x-ep-attempts"] == "1"
-    assert await upstream.count("open", dialect) == 0
+    await upstream.closed(dialect)
 
 
 async def test_row_67_a_stream_may_last_longer_than_every_silence(
@@ -46,7 +46,7 @@ async def test_silence_in_mid_stream_is_an_error_event(
     assert text_of(chunks)
     assert_error_object(last["error"])
     assert last["error"]["type"] == "timeout"
-    assert await upstream.count("open", dialect) == 0
+    await upstream.closed(dialect)
 
 
 async def test_the_total_limit_ends_a_stream_in_band(
@@ -58,7 +58,7 @@ async def test_the_total_limit_ends_a_stream_in_band(
     assert text_of(chunks)
     assert last["error"]["type"] == "timeout"
     assert "0.7 s" in last["error"]["message"]
-    assert await upstream.count("open", dialect) == 0
+    await upstream.closed(dialect)
 
 
 async def test_the_total_limit_ends_a_whole_answer_with_a_504(proxy: Proxy, dialect: str) -> None:
@@ -75,7 +75,7 @@ async def test_the_servers_own_limit_ends_the_wait_with_a_504(
     assert_error(answer, 504, type="timeout", code="timeout")
     # The time is spent: nobody else is asked.
     assert answer.headers["x-ep-attempts"] == "1"
-    assert await upstream.count("open") == 0
+    await upstream.closed()
 
 
 async def test_the_servers_own_limit_counts_over_all_attempts(
@@ -112,15 +112,18 @@ async def test_a_provider_that_sends_only_comments_is_silent(
     assert_error(answer, 504, type="timeout")
 
 
-async def test_a_provider_that_ends_its_answer_but_not_the_connection_has_answered(
-    proxy: Proxy, scripted_port: int, dialect: str
+@pytest.mark.xfail(reason="the end of the body is waited for, not that of the answer", strict=True)
+@pytest.mark.parametrize("ending", ["hangs", "breaks"])
+async def test_an_answer_is_complete_with_its_last_event_whatever_becomes_of_the_connection(
+    proxy: Proxy, scripted_port: int, dialect: str, ending: str
 ) -> None:
-    """Some servers write the last event and then forget to end the body."""
+    """Some servers write the last event and then forget to end the body, or just close."""
 
     async def play(stage: Stage) -> None:
         await stage.start()
         await stage.send(OPENINGS[dialect] + delta(dialect, "all said") + ENDINGS[dialect])
-        await stage.gone()
+        if ending == "hangs":
+            await stage.gone()
 
     async with scripted(scripted_port, play):
         answer = await chat(proxy, f"scripted_{dialect}_only", stream=True)

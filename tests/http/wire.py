@@ -149,6 +149,14 @@ class Upstream:
         zero = {"open": 0}
         return sum(now[n][what] - self.before.get(n, zero).get(what, 0) for n in names)
 
+    async def closed(self, dialect: str | None = None) -> None:
+        """Wait until no request is open: the provider sees the end of one a moment later."""
+
+        async def none() -> bool:
+            return await self.count("open", dialect) == 0
+
+        await eventually(none, 1.0, "the end of the upstream request")
+
     async def connections(self) -> int:
         """Return how many connections were ever opened."""
         stats = await self.client.get(f"{self.process.url}/_sandbox/stats")

@@ -88,6 +88,11 @@ class AnthropicMessagesStream:
         outcome: What is known of the answer so far; token counts from the first event on.
     """
 
+    __slots__ = (
+        *("_chunks", "_citations", "_context", "_counts", "_length", "_open", "_refusal"),
+        *("_started", "_stopped", "outcome"),
+    )
+
     def __init__(self, context: ResponseContext) -> None:
         self.outcome = Outcome()
         self._context = context

@@ -24,6 +24,8 @@ __all__ = ["OpenAIChatStream"]
 class OpenAIChatStream:
     """State of one streamed answer."""
 
+    __slots__ = ("_done", "_finished", "_include_usage", "_open", "outcome")
+
     def __init__(self, context: ResponseContext) -> None:
         self.outcome = Outcome()
         self._include_usage = context.include_usage
