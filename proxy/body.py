@@ -12,7 +12,7 @@ from translators.errors import InvalidRequest
 __all__ = ["discard_body", "read_json_body"]
 
 LINGER_SECONDS = 5.0
-"""How long the rest of a refused body is taken in; the other two limits are mostly reached first."""
+"""How long the rest of a refused body is taken in; mostly the other limits end it first."""
 
 LINGER_SILENCE = 1.0
 """Seconds without any more of it."""

@@ -25,6 +25,7 @@ from proxy.registry import BUILT_IN
 
 __all__ = [
     "ConfigurationError",
+    "SETTINGS",
     "SandboxUrls",
     "Settings",
     "api_key",
@@ -140,7 +141,7 @@ def _keys(value: str) -> tuple[SecretStr, ...]:
     return tuple(SecretStr(key) for key in keys)
 
 
-_READ: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
+SETTINGS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "EP_POLICY": ("policy", Path),
     "EP_HOST": ("host", _host),
     "EP_PORT": ("port", _whole(0, 65535)),
@@ -177,7 +178,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     found = non_empty(load_environment() if environ is None else environ)
     fields: dict[str, Any] = {}
     wrong: list[str] = []
-    for name, (attribute, read) in _READ.items():
+    for name, (attribute, read) in SETTINGS.items():
         if name not in found:
             continue
         try:
@@ -186,7 +187,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             shown = "the value" if name in _SECRET else f"`{found[name][:80]}`"
             wrong.append(f"{name}: {shown} is not right: it must be {error}.")
     others = [name for name in found if name not in _NOT_SETTINGS and not is_key_name(name)]
-    wrong += unknown_variables(others, _READ)
+    wrong += unknown_variables(others, SETTINGS)
     if wrong:
         raise ConfigurationError(*wrong)
     return Settings(**fields)

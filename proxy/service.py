@@ -74,6 +74,10 @@ def load_configuration() -> Configuration:
         PolicyError: The policy file is wrong.
     """
     environment = load_environment()
+    for name, value in environment.items():
+        # The OpenTelemetry SDK reads its variables itself, and knows nothing of `.env`.
+        if name.startswith("OTEL_"):
+            os.environ.setdefault(name, value)
     settings = load_settings(environment)
     return Configuration(settings, load_policy(settings.policy, environment), environment)
 

@@ -1,0 +1,175 @@
+"""What the README says is done: its blocks run as they stand, but for the port."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from proxy.config import load_policy
+from tests.serving import clean_environment
+
+ROOT = Path(__file__).parent.parent
+BLOCK = re.compile(r"^```(\w+) ?(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS = [match.groups() for match in BLOCK.finditer((ROOT / "README.md").read_text())]
+
+
+def blocks(language: str, tag: str = "") -> list[str]:
+    return [text for found, note, text in BLOCKS if (found, note) == (language, tag)]
+
+
+def environment() -> dict[str, str]:
+    found = clean_environment()
+    # As a newcomer's shell has it: our command is found by way of the activated environment.
+    found["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), found["PATH"]])
+    return found
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """The server of the first block, on a free port."""
+    (command,) = blocks("bash", "run")
+    number = free_port()
+    process = subprocess.Popen(
+        ["bash", "-ec", f"exec {command.strip()} PORT={number}"],
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_until_it_answers(number, process)
+        yield number
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(20)
+
+
+def wait_until_it_answers(port: int, process: subprocess.Popen[bytes]) -> None:
+    # A checkout that was not set up yet is set up by the command.
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5):
+                return
+        except OSError:
+            assert process.poll() is None, "`make run` ended"
+            time.sleep(0.2)
+    raise AssertionError("`make run` did not start a server")
+
+
+def shell(text: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    script = text.replace(". .venv/bin/activate", ":")
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=cwd,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def curls() -> list[str]:
+    return [text for text in blocks("bash") if "curl" in text]
+
+
+def test_the_first_curl_streams_an_answer(port: int) -> None:
+    done = shell(curls()[0].replace("8080", str(port)))
+    assert done.returncode == 0, done.stderr
+    assert '"content":"Sandbox answer' in done.stdout
+    assert done.stdout.endswith("data: [DONE]\n\n")
+
+
+def test_the_second_curl_shows_a_fallback(port: int) -> None:
+    done = shell(curls()[1].replace("8080", str(port)))
+    assert done.returncode == 0, done.stderr
+    assert "x-ep-attempts: 2" in done.stderr
+    assert "x-ep-provider: openai" in done.stderr
+    assert '"finish_reason":"stop"' in done.stdout
+
+
+def test_the_python_example_runs(port: int) -> None:
+    (code,) = blocks("python")
+    done = subprocess.run(
+        [sys.executable, "-c", code.replace("8080", str(port))],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].startswith("answered by claude")
+
+
+def test_the_other_commands_run_in_one_shell() -> None:
+    done = shell("".join(b for b in blocks("bash") if "curl" not in b))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Passed over\n  claude_agent" in done.stdout
+    assert "tracing    off" in done.stdout
+    assert "tracing    on" in done.stdout
+
+
+def test_serve_starts_with_the_keys_of_the_block_before() -> None:
+    (command,) = blocks("bash", "serve")
+    process = subprocess.Popen(
+        ["bash", "-ec", f"exec {command.strip()} --port 0"],
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline().startswith("Execution Platform listens on http://127.")
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def test_the_policy_loads(tmp_path: Path) -> None:
+    (text,) = blocks("yaml")
+    path = tmp_path / "policy.yaml"
+    path.write_text(text)
+    assert list(load_policy(path, {}).personas) == ["translator"]
+
+
+def test_every_link_of_every_readme_leads_somewhere() -> None:
+    for readme in [ROOT / "README.md", *ROOT.glob("*/README.md"), *ROOT.glob("*/*/README.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", readme.read_text()):
+            assert (readme.parent / target).exists(), f"{readme}: {target}"
+
+
+def test_the_personas_of_the_readme_are_the_shipped_ones() -> None:
+    readme = (ROOT / "README.md").read_text()
+    section = readme.partition("\n## Personas")[2].partition("They are the shipped")[0]
+    named = set(re.findall(r"`([a-z_]+)`", section))
+    assert named == set(load_policy(None, {}).personas)
+
+
+def test_the_example_environment_has_every_setting_and_loads() -> None:
+    from proxy import config
+    from proxy.environment import parse_env_file
+
+    text = (ROOT / ".env.example").read_text()
+    assert parse_env_file(text) == {}
+    values = parse_env_file(re.sub(r"^#(?=[A-Z_]+=)", "", text, flags=re.MULTILINE))
+    settings = config.load_settings({**values, "EP_POLICY": ""})
+    assert settings == config.Settings(default_provider="openai", strict=False)
+    documented = {name for name in values if name.startswith("EP_") and not name.endswith("_KEY")}
+    assert documented == set(config.SETTINGS)
