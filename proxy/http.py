@@ -6,7 +6,7 @@ httpx grows with every open connection because its pool polls all of them.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,9 @@ MAX_ANSWER = 64 * 1024 * 1024
 
 MAX_ERROR = 64 * 1024
 """Bytes of an error answer that are read."""
+
+END_SECONDS = 0.1
+"""How long the end of a complete answer's body is waited for."""
 
 ERROR_IDLE = 10.0
 """Seconds to wait for more of an error answer; what came by then is enough to report it."""
@@ -164,6 +167,19 @@ class _Body:
         finally:
             self._since = None
 
+    async def await_end(self) -> None:
+        """Wait a moment for the end of a body of which nothing is missing.
+
+        It mostly comes with the last event. A server that forgets it costs this moment and its
+        connection, not the answer.
+        """
+        if self._response.content.at_eof():
+            return
+        with suppress(TimeoutError, aiohttp.ClientError, ConnectionError):
+            async with asyncio.timeout(END_SECONDS):
+                while await self._response.content.readany():
+                    pass
+
     def close(self) -> None:
         """Close the connection, unless the answer was complete: then it is free for another."""
         self._ticker.discard(self)
@@ -216,8 +232,10 @@ class HttpEvents:
                 return events
         raise StopAsyncIteration
 
-    async def aclose(self) -> None:
-        """Close the connection."""
+    async def aclose(self, *, complete: bool) -> None:
+        """Close the connection, or leave it to the next request where the body has ended."""
+        if complete:
+            await self._body.await_end()
         self._body.close()
 
 

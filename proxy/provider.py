@@ -40,8 +40,12 @@ class EventSource(Protocol[EventT_co]):
         """Return the next events."""
         ...
 
-    async def aclose(self) -> None:
-        """Abort the answer, or note that it was complete."""
+    async def aclose(self, *, complete: bool) -> None:
+        """Let go of the answer.
+
+        Args:
+            complete: All of it has come; only the end of its body may be outstanding.
+        """
         ...
 
 
@@ -230,13 +234,30 @@ class TranslatedStream(Generic[EventT]):
                 raise mapped from error
             else:
                 chunks = self._feed(events)
+                if self._state.complete and self._failure is None:
+                    # Whatever becomes of the connection now, the answer is whole.
+                    self._over = True
+                    chunks = self._finish(chunks)
             if chunks:
                 return chunks
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
         """Close the connection."""
-        await self._source.aclose()
+        await self._source.aclose(complete=self._over and self._failure is None)
+
+    def _finish(self, chunks: list[Chunk]) -> list[Chunk]:
+        try:
+            return [*chunks, *self._state.end()]
+        except ProviderError as error:
+            return self._after(chunks, error)
+
+    def _after(self, chunks: list[Chunk], error: ProviderError) -> list[Chunk]:
+        """Keep `error` for the next time: what came before the failure is delivered first."""
+        if not chunks:
+            raise error
+        self._failure = error
+        return chunks
 
     def _feed(self, events: Sequence[EventT]) -> list[Chunk]:
         chunks: list[Chunk] = []
@@ -244,10 +265,7 @@ class TranslatedStream(Generic[EventT]):
             for event in events:
                 chunks += self._state.feed(event)
         except ProviderError as error:
-            if not chunks:
-                raise
-            # What came before the failure was said, and is delivered first.
-            self._failure = error
+            return self._after(chunks, error)
         return chunks
 
 

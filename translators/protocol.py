@@ -125,6 +125,11 @@ class StreamTranslator(Protocol[EventT_contra]):
         """What is known of the answer so far."""
         ...
 
+    @property
+    def complete(self) -> bool:
+        """Whether the terminal event has come: nothing behind it belongs to the answer."""
+        ...
+
     def feed(self, event: EventT_contra, /) -> Sequence[Chunk]:
         """Take the next native event; return the chunks it completes, often none.
 

@@ -112,7 +112,6 @@ async def test_a_provider_that_sends_only_comments_is_silent(
     assert_error(answer, 504, type="timeout")
 
 
-@pytest.mark.xfail(reason="the end of the body is waited for, not that of the answer", strict=True)
 @pytest.mark.parametrize("ending", ["hangs", "breaks"])
 async def test_an_answer_is_complete_with_its_last_event_whatever_becomes_of_the_connection(
     proxy: Proxy, scripted_port: int, dialect: str, ending: str

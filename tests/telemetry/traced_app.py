@@ -95,7 +95,7 @@ class _Events:
             await asyncio.Event().wait()
         raise StopAsyncIteration
 
-    async def aclose(self) -> None:
+    async def aclose(self, *, complete: bool) -> None:
         self.closed = True
 
 

@@ -105,6 +105,11 @@ class AnthropicMessagesStream:
         self._stopped = False
         self._refusal: str | None = None
 
+    @property
+    def complete(self) -> bool:
+        """Whether `message_stop` has come."""
+        return self._stopped
+
     def feed(self, event: ServerSentEvent, /) -> list[Chunk]:
         """Take the next event; return the chunks it completes, often none.
 

@@ -33,6 +33,11 @@ class OpenAIChatStream:
         self._finished: set[int] = set()
         self._done = False
 
+    @property
+    def complete(self) -> bool:
+        """Whether `[DONE]` has come."""
+        return self._done
+
     def feed(self, event: ServerSentEvent, /) -> Sequence[Chunk]:
         """Take one event.
 
