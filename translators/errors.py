@@ -186,11 +186,19 @@ _FACES: dict[ErrorKind, tuple[int, str, str | None]] = {
 }
 
 
+_REFUSED_KEY = (
+    "The provider refused the proxy's own credentials, or they may not do this. It is for the "
+    "proxy's operator to mend: the key that `execution-platform check` names may be wrong, expired "
+    "or without access to the model."
+)
+
+
 class ProviderError(ExecutionPlatformError):
     """A provider failed.
 
     Attributes:
-        kind: What happened, for the fallback table; also `error.type` on spans.
+        kind: What happened, for the fallback table; also `error.type` on spans. For `auth` the
+            message is ours, not the provider's.
         status: The HTTP status the provider answered with, or None where it gave none.
         native_type: The provider's own name for the error, or None.
         provider: The provider's name in the policy; set by the engine.
@@ -211,7 +219,8 @@ class ProviderError(ExecutionPlatformError):
         native_type: str | None = None,
         request_id: str | None = None,
     ) -> None:
-        super().__init__(message, param=param)
+        # A provider that refuses a key may repeat parts of it: its words stay here.
+        super().__init__(_REFUSED_KEY if kind == "auth" else message, param=param)
         self.kind: ErrorKind = kind
         self.status_hint, self.type, default_code = _FACES[kind]
         self.code = code or default_code

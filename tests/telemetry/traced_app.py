@@ -24,6 +24,7 @@ from proxy.http import HttpStatusError
 from proxy.provider import ChatProvider, Provider
 from proxy.service import Configuration, Service
 from proxy.telemetry.otel import OtelTelemetry
+from proxy.ticker import Ticker
 from translators.errors import ProviderError
 from translators.openai_chat.errors import error_from_response
 from translators.openai_chat.translator import OpenAIChatTranslator
@@ -208,6 +209,7 @@ class TracedApp:
             decisions=DecisionLog(self.log.append),
             health=Health(engine),
             created=0,
+            ticker=Ticker(),
         )
         self._app = create_app(Configuration(self.service.settings, policy, {}))
 

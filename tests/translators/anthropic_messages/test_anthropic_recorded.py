@@ -141,7 +141,8 @@ def test_error_answer_is_mapped(exchange: Exchange):
     error = exchange.error
     detail = json.loads(exchange.body)["error"]
     assert error.kind == kinds[exchange.status]
-    assert error.message == detail["message"]
+    # What a provider says of a refused key may repeat the key: it goes no further.
+    assert (error.message == detail["message"]) == (error.kind != "auth")
     assert error.native_type == detail["type"]
     assert error.status == exchange.status
     if "prompt is too long" in detail["message"]:
