@@ -53,6 +53,10 @@ _KIND_BY_NAME: dict[str, ErrorKind] = {
 }
 
 
+_BAD_CALL = "tool_use_failed"
+"""The model wrote a call that its server could not read: a 400 that another try may not get."""
+
+
 def error_from_response(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
     """Return the error that an answer with an error status stands for.
 
@@ -96,6 +100,8 @@ def _error(
 
 
 def _kind(status: int | None, code: str | None, native_type: str | None) -> ErrorKind:
+    if code == _BAD_CALL:
+        return "server"
     by_status = _KIND_BY_STATUS.get(status) if status is not None else None
     if by_status in (None, "rate_limit"):
         for name in (code, native_type):

@@ -246,3 +246,13 @@ def test_legacy_answer_holds_one_function_call():
     assert "".join(call["arguments"] for call in found) == '{"x":1}'
     assert [call.get("name") for call in found] == ["f", None, None]
     assert chunks_of(events, LEGACY)[-2]["choices"][0]["finish_reason"] == "function_call"
+
+
+def test_row_70_thoughts_are_passed_on_as_they_come():
+    stream = TRANSLATOR.stream(CONTEXT)
+    said: list[list[bool]] = []
+    for event in events_of(sse_of([start(), *thinking(0, "a", "b")])):
+        said.append([chunk.payload for chunk in stream.feed(event)])
+    # The role at once, each thought with its own event, nothing kept for later.
+    assert said[0] == [False]
+    assert [payload for chunks in said for payload in chunks].count(True) == 2

@@ -176,3 +176,8 @@ def test_no_json_breaks_the_table(status: int, body: Any):
     assert error.message
     assert error.status == status
     assert 400 <= error.status_hint <= 599
+
+
+def test_row_75_a_call_that_the_model_wrote_wrong_is_not_the_clients_fault():
+    error = error_of(400, openai_error(type="invalid_request_error", code="tool_use_failed"))
+    assert (error.kind, error.status_hint, error.status) == ("server", 502, 400)

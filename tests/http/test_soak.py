@@ -1,0 +1,28 @@
+"""Many requests, one after the other and side by side: what each leaves behind is nothing."""
+
+import asyncio
+
+from tests.http.wire import chat
+from tests.serving import Proxy
+
+MIB = 1024 * 1024
+
+
+async def rounds(proxy: Proxy, dialect: str, count: int) -> None:
+    for _ in range(count // 20):
+        await asyncio.gather(
+            *(chat(proxy, f"{dialect}_only", "[sandbox words=60]", stream=True) for _ in range(12)),
+            *(chat(proxy, f"{dialect}_only", "[sandbox words=60]") for _ in range(4)),
+            *(chat(proxy, f"{dialect}_only", "[sandbox error=3]", stream=True) for _ in range(2)),
+            *(chat(proxy, f"{dialect}_only", "[sandbox fail=400]") for _ in range(2)),
+        )
+
+
+async def test_row_76_memory_does_not_grow_with_the_number_of_requests(
+    proxy: Proxy, dialect: str
+) -> None:
+    await rounds(proxy, dialect, 200)
+    before = proxy.rss()
+    await rounds(proxy, dialect, 700)
+    # Two kilobytes lost per request would be more than this.
+    assert proxy.rss() - before < 1 * MIB
