@@ -161,8 +161,8 @@ SETTINGS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
 
 _SECRET: Final = frozenset({"EP_CLIENT_KEYS"})
 
-_NOT_SETTINGS: Final = frozenset({"EP_RECORDED_TRAFFIC"})
-"""`EP_` variables that others read: the tests, for the recorded traffic."""
+_NOT_SETTINGS: Final = frozenset({"EP_RECORDED_TRAFFIC", "EP_API_KEY"})
+"""`EP_` variables that others read: the tests, and `chat --url` for its client key."""
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -260,7 +260,8 @@ def _with_environment(policy: Policy, found: Mapping[str, str]) -> Policy:
     if "EP_STRICT" in found:
         changes["strict"] = load_settings({"EP_STRICT": found["EP_STRICT"]}).strict
     keys = {name for row in policy.providers.values() for name in row.api_key_env}
-    wrong += unknown_variables(filter(is_key_name, found), {n for n in keys if n[:3] == "EP_"})
+    given = [name for name in found if is_key_name(name) and name not in _NOT_SETTINGS]
+    wrong += unknown_variables(given, {n for n in keys if n[:3] == "EP_"})
     if wrong:
         raise ConfigurationError(*wrong)
     return policy.replace(**changes) if changes else policy

@@ -76,9 +76,25 @@ async def _read(interactive: bool) -> str | None:
     """Return the user's next line; None at the end."""
     if interactive:
         print("\n> ", end="", flush=True)
-    line = await asyncio.to_thread(sys.stdin.readline)
+        await _readable(sys.stdin.fileno())
+        line = sys.stdin.readline()
+    else:
+        line = await asyncio.to_thread(sys.stdin.readline)
     text = line.strip()
     return None if not line or text == "/exit" else text
+
+
+async def _readable(terminal: int) -> None:
+    """Wait for a line in a way that Ctrl-C can end: a thread would go on reading, and be waited for.
+
+    Terminals only: an event loop cannot watch files.
+    """
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(terminal, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(terminal)
 
 
 async def _print_answer(answer: AbstractAsyncContextManager[Any]) -> str:
@@ -86,7 +102,8 @@ async def _print_answer(answer: AbstractAsyncContextManager[Any]) -> str:
     async with answer as chunks:
         async for data in chunks:
             for choice in msgspec.json.decode(data)["choices"]:
-                piece: str = choice["delta"].get("content") or ""
+                delta = choice["delta"]
+                piece: str = delta.get("content") or delta.get("refusal") or ""
                 said.append(piece)
                 print(piece, end="", flush=True)
     print(flush=True)

@@ -38,7 +38,11 @@ def run(options: argparse.Namespace) -> int:
     reasons = available(policy, configuration.environment, sandbox=settings.sandbox)
     print("\nProviders")
     rows = [
-        (name, "ok" if reasons[name] is None else "unavailable", reasons[name] or row.base_url)
+        (
+            name,
+            "ok" if reasons[name] is None else "unavailable",
+            reasons[name] or ("simulated" if settings.sandbox else row.base_url),
+        )
         for name, row in policy.providers.items()
     ]
     print(columns(rows, indent="  "))
@@ -51,7 +55,8 @@ def run(options: argparse.Namespace) -> int:
             decision = decide(plain_request(name), policy, reasons)
         except NoProvider as error:
             served = False
-            lines.append((name, "NOBODY", error.message))
+            why = error.message.partition("Candidates: ")[2] or error.message
+            lines.append((name, "NOBODY", why))
             continue
         first, *others = decision.targets
         then = ", then " + ", ".join(target.provider for target in others) if others else ""

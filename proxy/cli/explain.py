@@ -10,9 +10,8 @@ from policy.decision import Decision, decide
 from policy.personas import apply
 from proxy.cli.check import available, plain_request
 from proxy.cli.table import columns
-from proxy.environment import ConfigurationError
 from proxy.service import load_configuration
-from translators.errors import NoProvider
+from translators.errors import InvalidRequest, NoProvider
 from translators.wire.request import ChatCompletionRequest, parse_request
 
 __all__ = ["run"]
@@ -64,9 +63,9 @@ def _request(path: str | None, persona: str) -> ChatCompletionRequest:
     try:
         text = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     except OSError as error:
-        raise ConfigurationError(f"--request {path}: {error.strerror}.") from None
+        raise InvalidRequest(f"--request {path}: {error.strerror}.") from None
     try:
         body = msgspec.json.decode(text, type=dict[str, object])
     except msgspec.DecodeError as error:
-        raise ConfigurationError(f"--request {path}: not a JSON object: {error}.") from None
+        raise InvalidRequest(f"--request {path}: not a JSON object: {error}.") from None
     return parse_request(msgspec.json.encode({**body, "model": persona}))

@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 
 from policy.errors import PolicyError
@@ -31,12 +31,12 @@ Try it without any key:   execution-platform serve --sandbox
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 1 for wrong configuration, 2 for wrong use."""
-    options = _parser().parse_args(arguments)
     try:
-        check_installation()
-        _to_environment(options)
-        command = import_module(f"proxy.cli.{options.command}")
-        return int(command.run(options))
+        try:
+            return _run(arguments)
+        finally:
+            # Here, where a closed pipe is an exception, and not a complaint at the very end.
+            sys.stdout.flush()
     except (PolicyError, ConfigurationError, TelemetryError) as error:
         print(f"execution-platform: the configuration is wrong.\n{error}", file=sys.stderr)
         return 1
@@ -49,6 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # `… | head` closed the pipe: nobody reads on, and that is no error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    options = _parser().parse_args(arguments)
+    check_installation()
+    _to_environment(options)
+    command = import_module(f"proxy.cli.{options.command}")
+    return int(command.run(options))
 
 
 def _to_environment(options: argparse.Namespace) -> None:
@@ -71,52 +79,31 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
         "--policy", metavar="FILE", help="policy file (default: EP_POLICY, else the shipped one)"
     )
-    sandbox = argparse.ArgumentParser(add_help=False)
-    sandbox.add_argument(
+    shared.add_argument(
         "--sandbox",
         action="store_true",
         help="simulated providers inside the process: no key, no network, no cost",
     )
 
-    serve = _command(commands.add_parser, "serve", "start the server", [common, sandbox])
-    serve.add_argument("--host", help="address to listen on (default 127.0.0.1)")
-    serve.add_argument("--port", type=int, help="port to listen on (default 8080; 0: any)")
-    serve.add_argument("--workers", type=int, metavar="N", help="server processes (default 1)")
-    serve.add_argument(
-        "--insecure-no-auth",
-        action="store_true",
-        help="without client keys, listen on other addresses than loopback all the same",
-    )
+    def command(name: str, summary: str) -> argparse.ArgumentParser:
+        description = summary[0].upper() + summary[1:] + "."
+        made = commands.add_parser(name, help=summary, description=description, parents=[shared])
+        made.set_defaults(command=name)
+        return made
 
-    _command(
-        commands.add_parser,
-        "check",
-        "validate policy and environment; say what each persona would use, and why",
-        [common, sandbox],
-    )
-    _command(commands.add_parser, "personas", "list the personas", [common, sandbox])
-
-    explain = _command(
-        commands.add_parser,
-        "explain",
-        "say where a request would go, and why, without calling anybody",
-        [common, sandbox],
-    )
+    _serve_options(command("serve", "start the server"))
+    command("check", "validate policy and environment; say what each persona would use, and why")
+    command("personas", "list the personas")
+    explain = command("explain", "say where a request would go, and why, without calling anybody")
     explain.add_argument("persona", help="the persona, as in the request's `model`")
     explain.add_argument(
         "--request", metavar="FILE", help="JSON body of a request (- for standard input)"
     )
-
-    chat = _command(
-        commands.add_parser,
-        "chat",
-        "talk to a persona; answers are streamed, /exit or Ctrl-D ends it",
-        [common, sandbox],
-    )
+    chat = command("chat", "talk to a persona; answers are streamed, /exit or Ctrl-D ends it")
     chat.add_argument("persona", help="the persona to talk to")
     chat.add_argument(
         "--url",
@@ -126,17 +113,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(
-    add: Callable[..., argparse.ArgumentParser],
-    name: str,
-    summary: str,
-    parents: list[argparse.ArgumentParser],
-) -> argparse.ArgumentParser:
-    parser = add(
-        name, help=summary, description=summary[0].upper() + summary[1:] + ".", parents=parents
+def _serve_options(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    serve.add_argument("--port", type=int, help="port to listen on (default 8080; 0: any)")
+    serve.add_argument("--workers", type=int, metavar="N", help="server processes (default 1)")
+    serve.add_argument(
+        "--insecure-no-auth",
+        action="store_true",
+        help="without client keys, listen on other addresses than loopback all the same",
     )
-    parser.set_defaults(command=name)
-    return parser
 
 
 if __name__ == "__main__":

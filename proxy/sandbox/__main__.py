@@ -8,7 +8,8 @@ from proxy.sandbox.server import SandboxServer
 
 async def _serve(port: int) -> None:
     async with SandboxServer(port=port) as server:
-        sys.stdout.write(f"{server.openai_base_url}\n{server.anthropic_base_url}\n")
+        urls = (server.openai_base_url, server.anthropic_base_url, server.gemini_base_url)
+        sys.stdout.write("".join(f"{url}\n" for url in urls))
         sys.stdout.flush()
         await asyncio.Event().wait()
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -12,6 +13,7 @@ from proxy.sandbox.anthropic_messages.dialect import AnthropicMessages
 from proxy.sandbox.dialect import Dialect, Rejection
 from proxy.sandbox.endpoint import Endpoint, respond
 from proxy.sandbox.exchange import Exchange
+from proxy.sandbox.gemini_generate.dialect import VERSIONS, Call, GeminiGenerate
 from proxy.sandbox.journal import Journal
 from proxy.sandbox.jsontypes import JsonObject
 from proxy.sandbox.openai_chat.dialect import OpenAIChat
@@ -22,8 +24,8 @@ __all__ = ["create_sandbox", "journal_of"]
 def create_sandbox() -> Starlette:
     """Return a new sandbox with counters and a memory of its own.
 
-    The paths are the providers' own below `/openai` and `/anthropic`; `/_sandbox/stats` and
-    `/_sandbox/requests` tell what arrived.
+    The paths are the providers' own below `/openai`, `/anthropic` and `/gemini`; `/_sandbox/stats`
+    and `/_sandbox/requests` tell what arrived.
     """
     journal = Journal()
     openai, anthropic = OpenAIChat(), AnthropicMessages()
@@ -31,6 +33,7 @@ def create_sandbox() -> Starlette:
         routes=[
             _mount("/openai", openai, journal, generate="/v1/chat/completions"),
             _mount("/anthropic", anthropic, journal, generate="/v1/messages"),
+            Mount("/gemini", app=_Gemini(journal)),
             *_inspection(journal),
         ]
     )
@@ -58,6 +61,38 @@ def _mount(
     )
 
 
+class _Gemini:
+    """Reads a Gemini path: version, model and method, or the list of models."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        journal.tally(GeminiGenerate.name)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, as an ASGI application."""
+        version, _, rest = _local(scope).removeprefix("/").partition("/")
+        resource, _, wanted = rest.partition("/")
+        known = version in VERSIONS and resource == "models"
+        model, _, method = wanted.rpartition(":")
+        query = QueryParams(scope["query_string"])
+        call = Call(
+            version=version,
+            model=model,
+            stream=method == "streamGenerateContent",
+            form=query.get("alt", ""),
+            key=query.get("key", ""),
+        )
+        dialect = GeminiGenerate(call)
+        generates = model and method in {"generateContent", "streamGenerateContent"}
+        if known and generates and scope["method"] == "POST":
+            app = Endpoint(dialect, self._journal)
+        elif known and not model and scope["method"] == "GET":
+            app = Lookup(dialect, self._journal, dialect.models, wanted)
+        else:
+            app = Lookup(dialect, self._journal, dialect.no_such_path)
+        await app(scope, receive, send)
+
+
 class Lookup:
     """Answers a request that needs no more than its path."""
 
@@ -66,10 +101,12 @@ class Lookup:
         dialect: Dialect,
         journal: Journal,
         find: Callable[[str, str], JsonObject],
+        wanted: str = "",
     ) -> None:
         self._dialect = dialect
         self._journal = journal
         self._find = find
+        self._wanted = wanted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, as an ASGI application."""
@@ -79,12 +116,13 @@ class Lookup:
         self._journal.record(exchange.method, exchange.path, exchange.headers, None)
         try:
             self._dialect.admit(exchange.headers)
-            wanted: str = scope.get("path_params", {}).get("id", "")
+            wanted: str = scope.get("path_params", {}).get("id", self._wanted)
             body = self._find(wanted, f"{exchange.method} {_local(scope)}")
             await respond(exchange, 200, body, headers)
         except Rejection as rejection:
             error = self._dialect.error_body(rejection.error, serial)
-            await respond(exchange, rejection.status, error, headers)
+            kind = self._dialect.refusal_type
+            await respond(exchange, rejection.status, error, headers, kind=kind)
 
 
 def _local(scope: Scope) -> str:

@@ -36,6 +36,16 @@ class Dialect(Protocol):
     # The status that stands for a busy service.
     busy: int
 
+    @property
+    def stream_type(self) -> bytes:
+        """The content type of a stream."""
+        ...
+
+    @property
+    def refusal_type(self) -> bytes:
+        """The content type of an error."""
+        ...
+
     def admit(self, headers: Mapping[str, str]) -> None:
         """Check credentials and the headers the API insists on.
 
@@ -65,11 +75,15 @@ class Dialect(Protocol):
         """
         ...
 
+    def delayed(self, error: JsonObject, seconds: str) -> list[tuple[bytes, bytes]]:
+        """Say in an error when to come back, by headers to be returned or in the object itself."""
+        ...
+
     def headers(self, serial: int) -> list[tuple[bytes, bytes]]:
         """Return the headers of every answer, without the content type."""
         ...
 
-    def error_body(self, error: JsonObject, serial: int) -> JsonObject:
+    def error_body(self, error: JsonObject, serial: int) -> JsonObject | list[JsonObject]:
         """Wrap an error object in the service's envelope."""
         ...
 

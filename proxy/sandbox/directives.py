@@ -15,7 +15,7 @@ from proxy.sandbox.jsontypes import JsonObject
 
 __all__ = ["FAILURES", "PROVIDERS", "DirectiveError", "Directives", "Group", "extract", "resolve"]
 
-PROVIDERS = ("openai", "anthropic")
+PROVIDERS = ("openai", "anthropic", "gemini")
 # Failures that are known by more than their status.
 FAILURES = ("context", "quota")
 # A typing mistake in a number is not to fill the memory.

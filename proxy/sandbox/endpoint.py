@@ -20,11 +20,8 @@ __all__ = ["Endpoint", "respond"]
 
 # Stands for a body that is not JSON; `None` is a body of its own.
 _UNREADABLE: Any = object()
-_JSON = (b"content-type", b"application/json")
-_SSE = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-]
+_JSON = b"application/json"
+_NO_CACHE = (b"cache-control", b"no-cache")
 _HTML = (
     b"<html>\r\n<head><title>Error</title></head>\r\n<body>\r\n<center><h1>The gateway could not "
     b"complete the request</h1></center>\r\n<hr><center>sandbox</center>\r\n</body>\r\n</html>\r\n"
@@ -32,10 +29,15 @@ _HTML = (
 
 
 async def respond(
-    exchange: Exchange, status: int, body: JsonObject, headers: HeaderList = ()
+    exchange: Exchange,
+    status: int,
+    body: JsonObject | list[JsonObject],
+    headers: HeaderList = (),
+    *,
+    kind: bytes = _JSON,
 ) -> None:
-    """Answer with JSON."""
-    await exchange.reply(status, [_JSON, *headers], msgspec.json.encode(body))
+    """Answer with JSON, under the content type `kind`."""
+    await exchange.reply(status, [(b"content-type", kind), *headers], msgspec.json.encode(body))
 
 
 class Endpoint:
@@ -93,6 +95,7 @@ class Endpoint:
                 rejection.status,
                 dialect.error_body(rejection.error, serial),
                 dialect.headers(serial),
+                kind=dialect.refusal_type,
             )
             return
         if directives.delay:
@@ -100,7 +103,8 @@ class Endpoint:
         if directives.fail is not None:
             await self._fail(exchange, directives.fail, directives, serial=serial)
         elif request.stream:
-            await exchange.start(200, [*_SSE, *dialect.headers(serial)])
+            kind = (b"content-type", dialect.stream_type)
+            await exchange.start(200, [kind, _NO_CACHE, *dialect.headers(serial)])
             events = dialect.events(request, answer, directives, serial=serial)
             await play(exchange, dialect, events, directives)
         else:
@@ -139,20 +143,19 @@ class Endpoint:
         rejection = dialect.failure(cause, kind=directives.error_type)
         headers = dialect.headers(serial)
         if directives.retry_after is not None:
-            headers.append((b"retry-after", directives.retry_after.encode()))
+            headers += dialect.delayed(rejection.error, directives.retry_after)
         if directives.status_body == "html":
             html = (b"content-type", b"text/html")
             await exchange.reply(rejection.status, [html, *headers], _HTML)
             return
-        await respond(
-            exchange, rejection.status, dialect.error_body(rejection.error, serial), headers
-        )
+        error = dialect.error_body(rejection.error, serial)
+        await respond(exchange, rejection.status, error, headers, kind=dialect.refusal_type)
 
     async def _whole(
         self, exchange: Exchange, body: bytes, directives: Directives, *, serial: int
     ) -> None:
         """Send an answer that is not streamed; the stream's faults become whole ones."""
-        headers = [_JSON, *self._dialect.headers(serial)]
+        headers = [(b"content-type", _JSON), *self._dialect.headers(serial)]
         if directives.stall is not None:
             await silence()
         if directives.error is not None:

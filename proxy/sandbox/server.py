@@ -56,6 +56,11 @@ class SandboxServer:
         """What an Anthropic client takes as its `base_url`."""
         return f"{self.base_url}/anthropic"
 
+    @property
+    def gemini_base_url(self) -> str:
+        """What a Gemini client takes as its `base_url`, to which it adds the version."""
+        return f"{self.base_url}/gemini"
+
     async def __aenter__(self) -> Self:
         """Bind the port and start to serve."""
         # asyncio sets TCP_NODELAY only where the protocol number is given; without it each answer

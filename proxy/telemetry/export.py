@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from collections.abc import Mapping
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -17,24 +18,35 @@ from proxy.telemetry.otel import OtelTelemetry
 __all__ = ["connect"]
 
 
-def connect(*, exporter: str, version: str) -> OtelTelemetry:
+def connect(*, exporter: str, version: str, environment: Mapping[str, str]) -> OtelTelemetry:
     """Return telemetry that exports.
 
     Args:
         exporter: `console`, or `otlp` over HTTP.
         version: Of this program, for the resource.
+        environment: For the `OTEL_*` variables that the SDK reads by itself.
     """
-    resource = Resource.create(
-        {
-            "service.name": os.environ.get("OTEL_SERVICE_NAME", "execution-platform"),
-            "service.version": version,
-            "service.instance.id": uuid.uuid4().hex,
-            "process.pid": os.getpid(),
-        }
-    )
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    for name, value in environment.items():
+        if name.startswith("OTEL_"):
+            # The SDK looks into the process's environment only, where `.env` is not.
+            os.environ.setdefault(name, value)
+    provider = TracerProvider(resource=_resource(version), shutdown_on_exit=False)
     if exporter == "console":
         provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))
     else:
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return OtelTelemetry(provider, version)
+
+
+def _resource(version: str) -> Resource:
+    attributes: dict[str, str | int] = {
+        "service.version": version,
+        "service.instance.id": uuid.uuid4().hex,
+        "process.pid": os.getpid(),
+    }
+    # What is given here wins over the variables, so the name is given only where they are silent.
+    if not os.environ.get("OTEL_SERVICE_NAME") and "service.name=" not in os.environ.get(
+        "OTEL_RESOURCE_ATTRIBUTES", ""
+    ):
+        attributes["service.name"] = "execution-platform"
+    return Resource.create(attributes)

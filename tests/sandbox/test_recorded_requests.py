@@ -10,6 +10,8 @@ import pytest
 from proxy.sandbox.anthropic_messages.content import sign
 from proxy.sandbox.anthropic_messages.dialect import AnthropicMessages
 from proxy.sandbox.dialect import Dialect, Rejection
+from proxy.sandbox.gemini_generate import signatures
+from proxy.sandbox.gemini_generate.dialect import Call, GeminiGenerate
 from proxy.sandbox.jsontypes import as_list, as_object
 from proxy.sandbox.openai_chat.dialect import OpenAIChat
 
@@ -34,7 +36,18 @@ _EXCLUDED = {
     "messages-claude-sonnet-5-stream-thinking-284c3d": "the advisor tool is a beta",
     "messages-claude-sonnet-5-thinking-093d60": _MCP,
 }
+_TYPO = "unknown models are known by `does-not-exist` only"
+_KEY = "the key was invalid, which the body does not tell"
+_FETCH = "files behind plain addresses are a matter of Vertex AI"
 _UNLIKE = {
+    "gen-custom-gemini-2.0-flash-err404-96a14f": _TYPO,
+    "gen-gemini-2.5-flash-err400-08e780": _KEY,
+    "gen-gemini-2.5-flash-err400-1b398c": _KEY,
+    "gen-gemini-2.5-flash-err400-450d91": _KEY,
+    "gen-gemini-3-flash-err400-toolresult-tools-vision-4eedf1": _FETCH,
+    "gen-gemini-3-flash-err400-toolresult-tools-vision-81c53f": _FETCH,
+    "gen-gemini-3.6-flahs-err404-97caf4": _TYPO,
+    "gen-there-is-no-such-model-err404-ec0518": _TYPO,
     "chat-gpt-5-mini-err400-toolresult-tools-audioinput-505fce": "audio input is not by model",
     "chat-o1-mini-err400-6d56f2": "only o1-mini, long retired, refused developer messages",
     "chat-gpt-4.1-nano-wrong-err404-4330ee": "unknown models are known by `does-not-exist` only",
@@ -121,5 +134,45 @@ def test_anthropic_refusal_is_the_recorded_one(
     _skip(request, _UNLIKE)
     with pytest.raises(Rejection) as caught:
         _read(AnthropicMessages(), _anthropic_body(recording))
+    assert caught.value.status == recording["response"]["status"]
+    assert caught.value.error == recording["response"]["body"]["error"]
+
+
+def _gemini_call(recording: Any) -> tuple[GeminiGenerate, Any]:
+    """Return the dialect of a recorded path, and the body with this service's signatures."""
+    path: str = recording["request"]["path"]
+    model, _, method = path.rpartition("/")[2].partition(":")
+    form = (recording["request"].get("query") or {}).get("alt", "")
+    call = Call("v1beta", model, method == "streamGenerateContent", form)
+    return GeminiGenerate(call), _gemini_signed(recording["request"]["body"])
+
+
+def _gemini_signed(value: Any) -> Any:
+    items = as_list(value)
+    if items is not None:
+        return [_gemini_signed(item) for item in items]
+    found = as_object(value)
+    if found is None:
+        return value
+    signed = {"thoughtSignature", "thought_signature"}
+    return {
+        key: signatures.sign("recorded") if key in signed else _gemini_signed(item)
+        for key, item in found.items()
+    }
+
+
+@pytest.mark.parametrize("recording", _recordings("gemini/gen-*.json", 200))
+def test_gemini_request_is_accepted(recording: Any, request: pytest.FixtureRequest) -> None:
+    _skip(request, _EXCLUDED)
+    dialect, body = _gemini_call(recording)
+    _read(dialect, body)
+
+
+@pytest.mark.parametrize("recording", _recordings("gemini/gen-*.json", 400, 404))
+def test_gemini_refusal_is_the_recorded_one(recording: Any, request: pytest.FixtureRequest) -> None:
+    _skip(request, _UNLIKE)
+    dialect, body = _gemini_call(recording)
+    with pytest.raises(Rejection) as caught:
+        _read(dialect, body)
     assert caught.value.status == recording["response"]["status"]
     assert caught.value.error == recording["response"]["body"]["error"]

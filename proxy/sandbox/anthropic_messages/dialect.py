@@ -32,6 +32,8 @@ class AnthropicMessages:
 
     name = "anthropic"
     busy = 529
+    stream_type = b"text/event-stream; charset=utf-8"
+    refusal_type = b"application/json"
 
     def admit(self, headers: Mapping[str, str]) -> None:
         """Check the key and the API version.
@@ -85,6 +87,10 @@ class AnthropicMessages:
         if isinstance(cause, int):
             return refusals.refuse(cause, message, kind)
         return refusals.refuse(400, message or _NAMED[cause], kind)
+
+    def delayed(self, error: JsonObject, seconds: str) -> list[tuple[bytes, bytes]]:
+        """Return the header that says when to come back."""
+        return [(b"retry-after", seconds.encode())]
 
     def headers(self, serial: int) -> list[tuple[bytes, bytes]]:
         """Return the headers of every answer."""

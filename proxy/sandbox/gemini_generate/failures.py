@@ -13,7 +13,9 @@ _EXCEEDED = (
     "You exceeded your current quota, please check your plan and billing details. For more "
     f"information on this error, head to: {_RATES}. "
 )
-_TOO_LONG = "The input token count (1048577) exceeds the maximum number of tokens allowed (1048576)."
+_TOO_LONG = (
+    "The input token count (1048577) exceeds the maximum number of tokens allowed (1048576)."
+)
 
 
 def failure(cause: int | str, message: str | None, kind: str | None, *, model: str) -> Rejection:

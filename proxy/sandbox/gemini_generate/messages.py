@@ -1,8 +1,8 @@
 """The messages of a `GenerateContentRequest`, as google-genai 3.4 and recordings show them.
 
-A field's kind is a scalar, an enumeration (`enum:`) or a message; `*` makes it repeated, `{}` a map.
-`struct` is any JSON object and `value` any JSON; the options of the service's own tools are structs,
-for they are not checked.
+A field's kind is a scalar, an enumeration (`enum:`) or a message; `*` makes it repeated, `{}` a
+map. `struct` is any JSON object and `value` any JSON; the options of the service's own tools are
+structs, for they are not checked.
 """
 
 from collections.abc import Mapping

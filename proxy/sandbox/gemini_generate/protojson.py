@@ -34,9 +34,7 @@ def read(kind: str, value: object, version: str) -> JsonObject:
     reader = _Reader(version)
     found = as_object(value)
     if found is None:
-        text = (
-            'Invalid JSON payload received. Unknown name "": Root element must be a message.'
-        )
+        text = 'Invalid JSON payload received. Unknown name "": Root element must be a message.'
         raise refusals.malformed([("", text)])
     message = reader.message(kind, found, "")
     if reader.faults:
@@ -123,7 +121,9 @@ class _Reader:
             return _FAULTY
         if kind.startswith("enum:"):
             made = _enumerated(kind, value)
-            return self._invalid(path, full_name(kind, self._version), value) if made is None else made
+            return (
+                self._invalid(path, full_name(kind, self._version), value) if made is None else made
+            )
         return self._scalar(kind, value, path)
 
     def _scalar(self, kind: str, value: Any, path: str) -> Any:

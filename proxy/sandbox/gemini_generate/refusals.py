@@ -53,7 +53,11 @@ def refuse(
 ) -> Rejection:
     """Return the error of a code; `None` means the service's usual words."""
     usual_status, usual = STATUSES.get(code, STATUSES[500 if code >= 500 else 400])
-    error: JsonObject = {"code": code, "message": message or usual, "status": status or usual_status}
+    error: JsonObject = {
+        "code": code,
+        "message": message or usual,
+        "status": status or usual_status,
+    }
     return Rejection(code, {**error, "details": list(details)} if details else error)
 
 

@@ -52,6 +52,8 @@ class OpenAIChat:
 
     name = "openai"
     busy = 500
+    stream_type = b"text/event-stream; charset=utf-8"
+    refusal_type = b"application/json"
 
     def admit(self, headers: Mapping[str, str]) -> None:
         """Check the bearer key and the content type.
@@ -118,6 +120,10 @@ class OpenAIChat:
             "code": None if message else code,
         }
         return Rejection(status, error)
+
+    def delayed(self, error: JsonObject, seconds: str) -> list[tuple[bytes, bytes]]:
+        """Return the header that says when to come back."""
+        return [(b"retry-after", seconds.encode())]
 
     def headers(self, serial: int) -> list[tuple[bytes, bytes]]:
         """Return the headers of every answer."""
