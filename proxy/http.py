@@ -11,13 +11,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+import msgspec
 from aiohttp.connector import Connection
 
 from policy.schema import Timeouts
 from proxy import __version__
 from proxy.call import Call
 from proxy.ticker import Ticker
-from translators.errors import ProviderError, StreamTruncated
+from translators.errors import (
+    ErrorBody,
+    ExecutionPlatformError,
+    ProviderError,
+    StreamTruncated,
+)
 from translators.errors import TimeoutError as ProviderTimeout
 from translators.json import encode
 from translators.openai_chat.errors import error_from_object, error_from_response
@@ -346,8 +352,9 @@ async def post_events(
             ) as response,
         ):
             if response.status_code != 200:
-                raise error_from_response(
-                    response.status_code, dict(response.headers), await response.aread()
+                body = await response.aread()
+                raise _told(body) or error_from_response(
+                    response.status_code, dict(response.headers), body
                 )
             yield _chunks(response.aiter_bytes())
     except httpx.HTTPError as error:
@@ -365,8 +372,23 @@ async def _chunks(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             if event.data == b"[DONE]":
                 done = True
             elif event.data.startswith(b'{"error"'):
-                raise error_from_object(event.data)
+                raise _told(event.data) or error_from_object(event.data)
             else:
                 yield event.data
     if not done:
         raise StreamTruncated("The answer broke off.")
+
+
+def _told(body: bytes) -> ExecutionPlatformError | None:
+    """Return a proxy's error in its own words; None where the body is none of a proxy's.
+
+    The table of a provider's errors would take the proxy's refusal of our key for a provider's
+    refusal of the proxy's.
+    """
+    try:
+        told = msgspec.json.decode(body, type=ErrorBody)["error"]
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    error = ExecutionPlatformError(told["message"], param=told["param"], code=told["code"])
+    error.type = told["type"]
+    return error

@@ -150,7 +150,7 @@ class Proxy(_Process):
 
     def decisions(self) -> list[dict[str, Any]]:
         """Return the lines of the decision log so far."""
-        lines = [line for line in self.log().splitlines() if line.startswith('{"time"')]
+        lines = [line for line in self.log().split("\n") if line.startswith('{"time"')]
         return [json.loads(line) for line in lines]
 
     def decision(self, request_id: str, seconds: float = 5.0) -> dict[str, Any]:

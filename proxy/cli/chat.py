@@ -85,7 +85,7 @@ async def _read(interactive: bool) -> str | None:
 
 
 async def _readable(terminal: int) -> None:
-    """Wait for a line in a way that Ctrl-C can end: a thread would go on reading, and be waited for.
+    """Wait for a line so that Ctrl-C can end it: a thread would read on, and be waited for.
 
     Terminals only: an event loop cannot watch files.
     """

@@ -36,16 +36,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"tracing    {traces}")
 
     reasons = available(policy, configuration.environment, sandbox=settings.sandbox)
-    print("\nProviders")
-    rows = [
-        (
-            name,
-            "ok" if reasons[name] is None else "unavailable",
-            reasons[name] or ("simulated" if settings.sandbox else row.base_url),
-        )
-        for name, row in policy.providers.items()
-    ]
-    print(columns(rows, indent="  "))
+    _print_providers(policy, reasons, sandbox=settings.sandbox)
 
     print("\nPersonas, for a plain streamed request")
     lines: list[tuple[str, str, str]] = []
@@ -69,6 +60,19 @@ def run(options: argparse.Namespace) -> int:
             "serves all of them without keys."
         )
     return 0 if served else 1
+
+
+def _print_providers(policy: Policy, reasons: Mapping[str, str | None], *, sandbox: bool) -> None:
+    print("\nProviders")
+    rows = [
+        (
+            name,
+            "ok" if reasons[name] is None else "unavailable",
+            reasons[name] or ("simulated" if sandbox else row.base_url),
+        )
+        for name, row in policy.providers.items()
+    ]
+    print(columns(rows, indent="  "))
 
 
 def plain_request(persona: str) -> ChatCompletionRequest:

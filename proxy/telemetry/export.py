@@ -2,7 +2,6 @@
 
 import os
 import uuid
-from collections.abc import Mapping
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -18,18 +17,13 @@ from proxy.telemetry.otel import OtelTelemetry
 __all__ = ["connect"]
 
 
-def connect(*, exporter: str, version: str, environment: Mapping[str, str]) -> OtelTelemetry:
+def connect(*, exporter: str, version: str) -> OtelTelemetry:
     """Return telemetry that exports.
 
     Args:
         exporter: `console`, or `otlp` over HTTP.
         version: Of this program, for the resource.
-        environment: For the `OTEL_*` variables that the SDK reads by itself.
     """
-    for name, value in environment.items():
-        if name.startswith("OTEL_"):
-            # The SDK looks into the process's environment only, where `.env` is not.
-            os.environ.setdefault(name, value)
     provider = TracerProvider(resource=_resource(version), shutdown_on_exit=False)
     if exporter == "console":
         provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))

@@ -66,7 +66,7 @@ def create_telemetry(environment: Mapping[str, str]) -> Telemetry:
     check_telemetry(environment)
     exporter, _ = _asked_for(environment)
     return importlib.import_module("proxy.telemetry.export").connect(
-        exporter=exporter, version=__version__, environment=environment
+        exporter=exporter, version=__version__
     )
 
 

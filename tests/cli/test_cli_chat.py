@@ -136,7 +136,7 @@ def test_in_a_terminal_control_c_ends_it_at_once(tmp_path: Path, said: str):
         terminal.expect("\n> ")
         terminal.type(said)
         if said:
-            terminal.expect("Sandbox")
+            terminal.expect("word by word")
         terminal.type("\x03")
         assert terminal.wait() == 130
         assert "Traceback" not in terminal.seen

@@ -46,7 +46,7 @@ def test_check_without_keys_says_what_to_set_and_fails(run: Run):
     assert "set EP_OPENAI_API_KEY or OPENAI_API_KEY" in line_of(done, "openai")
     for persona in PERSONAS:
         assert "NOBODY" in line_of(done, persona)
-        assert "No provider satisfies requirements for persona" in line_of(done, persona)
+        assert "`openai` (gpt-5.2): no API key" in line_of(done, persona)
     assert "serve --sandbox" in done.out
 
 

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -58,9 +59,7 @@ def test_the_version(run: Run, capsys: pytest.CaptureFixture[str]):
 @pytest.mark.parametrize(
     "arguments", [[], ["nonsense"], ["explain"], ["chat"], ["serve", "--nonsense"]]
 )
-def test_wrong_use_is_status_2(
-    run: Run, capsys: pytest.CaptureFixture[str], arguments: list[str]
-):
+def test_wrong_use_is_status_2(run: Run, capsys: pytest.CaptureFixture[str], arguments: list[str]):
     done = exit_of(run, capsys, *arguments)
     assert (done.status, done.out) == (2, "")
     assert "usage: execution-platform" in done.err
@@ -143,7 +142,7 @@ def test_a_port_in_use_is_said_with_a_remedy(run: Run):
     assert "--port" in done.err
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.test"])  # noqa: S104
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.test"])
 def test_without_keys_only_loopback_is_served(run: Run, host: str):
     done = run("serve", "--sandbox", "--host", host, "--port", "0")
     assert (done.status, done.out) == (1, "")
@@ -158,16 +157,19 @@ def test_an_installation_of_ones_own_is_right():
     installation.check_installation()
 
 
-def test_row_names_shared_with_another_package_are_refused(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("rival", installation.RIVALS)
+def test_an_environment_shared_with_a_rival_is_refused(
+    run: Run, monkeypatch: pytest.MonkeyPatch, rival: str
 ):
-    def distributions() -> Mapping[str, list[str]]:
-        return {"proxy": ["execution-platform", "proxy-tools"], "policy": ["execution-platform"]}
+    def distribution(name: str) -> object:
+        if name != rival:
+            raise PackageNotFoundError(name)
+        return object()
 
-    monkeypatch.setattr(installation, "packages_distributions", distributions)
+    monkeypatch.setattr(installation, "distribution", distribution)
     done = run("personas")
     assert (done.status, done.out) == (1, "")
-    for word in ("proxy-tools has `proxy`", "environment of its own", "python3 -m venv"):
+    for word in (f"the package `{rival}`", "environment of its own", "python3 -m venv"):
         assert word in done.err
 
 

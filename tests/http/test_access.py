@@ -50,9 +50,7 @@ async def test_a_key_of_the_environment_may_use_every_persona(
         {"authorization": "Basic dTpw", "api-key": FIRST},
     ],
 )
-async def test_a_key_may_come_in_every_usual_form(
-    guarded: Proxy, headers: dict[str, str]
-) -> None:
+async def test_a_key_may_come_in_every_usual_form(guarded: Proxy, headers: dict[str, str]) -> None:
     assert (await chat(guarded, "openai_only", headers=headers)).status_code == 200
 
 
@@ -146,7 +144,7 @@ async def test_without_client_keys_every_key_and_none_is_taken(proxy: Proxy) -> 
         assert (await chat(proxy, "openai_only", headers=headers)).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "localhost.localdomain"])  # noqa: S104
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "localhost.localdomain"])
 def test_without_client_keys_no_other_address_than_loopback_is_listened_on(host: str) -> None:
     done = run_to_end("serve", "--sandbox", "--port", "0", "--host", host)
     assert done.returncode == 1
@@ -165,7 +163,7 @@ def test_without_client_keys_no_other_address_than_loopback_is_listened_on(host:
 def test_insisting_or_a_key_opens_other_addresses(
     arguments: tuple[str, ...], env: dict[str, str]
 ) -> None:
-    with Proxy("--sandbox", "--host", "0.0.0.0", *arguments, env=env) as server:  # noqa: S104
+    with Proxy("--sandbox", "--host", "0.0.0.0", *arguments, env=env) as server:
         with httpx.Client(trust_env=False, verify=False) as client:
             answer = client.post(
                 f"http://127.0.0.1:{server.port}{CHAT}",

@@ -38,9 +38,7 @@ NOT_A_REQUEST: list[tuple[str, bytes, str]] = [
 )
 async def test_a_body_that_is_no_json_object_is_a_400(proxy: Proxy, body: bytes, code: str) -> None:
     async with new_client(proxy) as client:
-        answer = await client.post(
-            CHAT, content=body, headers={"content-type": "application/json"}
-        )
+        answer = await client.post(CHAT, content=body, headers={"content-type": "application/json"})
     assert_error(answer, 400, type="invalid_request_error", code=code, param=None)
 
 
@@ -204,7 +202,16 @@ async def test_of_two_keys_of_one_name_the_last_counts(proxy: Proxy) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["nobody", "openai_onl", "x" * 100_000, "openai/gpt-4.1", "a\x00b", "a\r\nb", "…" * 50, "../.."],
+    [
+        "nobody",
+        "openai_onl",
+        "x" * 100_000,
+        "openai/gpt-4.1",
+        "a\x00b",
+        "a\r\nb",
+        "…" * 50,
+        "../..",
+    ],
 )
 async def test_row_97_an_unknown_persona_is_a_404(proxy: Proxy, name: str) -> None:
     error = assert_error(

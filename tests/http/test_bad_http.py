@@ -135,9 +135,7 @@ async def test_row_97_an_unknown_path_is_a_404(proxy: Proxy, path: str) -> None:
 
 async def test_a_trailing_slash_leads_to_the_right_path(proxy: Proxy) -> None:
     async with new_client(proxy) as client:
-        answer = await client.post(
-            f"{CHAT}/", json=body_of("openai_only"), follow_redirects=True
-        )
+        answer = await client.post(f"{CHAT}/", json=body_of("openai_only"), follow_redirects=True)
     assert answer.status_code == 200
 
 
@@ -151,7 +149,9 @@ async def test_a_body_of_20_mib_is_a_413(proxy: Proxy, upstream: Upstream, chunk
 
     async with new_client(proxy) as client:
         answer = await client.post(
-            CHAT, content=pieces() if chunked else body, headers={"content-type": "application/json"}
+            CHAT,
+            content=pieces() if chunked else body,
+            headers={"content-type": "application/json"},
         )
     error = assert_error(answer, 413, code="request_too_large")
     assert str(16 * MIB) in error["message"]

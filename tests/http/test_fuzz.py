@@ -173,7 +173,9 @@ def test_random_bytes_are_refused(client: httpx.Client, body: bytes) -> None:
 
 @settings(FUZZ, max_examples=100)
 @given(data=st.data())
-def test_a_damaged_request_is_answered_or_refused(client: httpx.Client, data: st.DataObject) -> None:
+def test_a_damaged_request_is_answered_or_refused(
+    client: httpx.Client, data: st.DataObject
+) -> None:
     """Bytes of a valid request, of which some were changed, left out or repeated."""
     seed = data.draw(st.sampled_from(SEEDS))
     raw = bytearray(json.dumps({"model": "openai_only", **seed}).encode())

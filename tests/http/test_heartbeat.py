@@ -48,7 +48,9 @@ async def test_row_69_the_headers_come_with_the_first_comment_and_say_what_is_kn
 
 
 async def test_comments_come_in_mid_stream(pinging: Proxy, dialect: str) -> None:
-    answer = await chat(pinging, f"{dialect}_only", "[sandbox gap=0.5 words=5 chunks=1]", stream=True)
+    answer = await chat(
+        pinging, f"{dialect}_only", "[sandbox gap=0.5 words=5 chunks=1]", stream=True
+    )
     body = answer.text
     first = body.index('"the proxy sends')
     assert ": ping\n\n" in body[first:]

@@ -17,8 +17,8 @@ from tests.http.wire import (
     assert_error_object,
     body_of,
     chat,
-    eventually,
     events_of,
+    eventually,
     text_of,
 )
 from tests.providers import UPSTREAM_KEY, standard_policy
@@ -82,7 +82,7 @@ async def test_open_streams_and_requests_finish_and_nobody_new_is_let_in(
     start: Start, dialect: str
 ) -> None:
     proxy = start()
-    text = '[sandbox gap=0.1 chunks=15 words=15]'
+    text = "[sandbox gap=0.1 chunks=15 words=15]"
     stream = body_of(f"{dialect}_only", text, stream=True)
     whole = asyncio.create_task(chat(proxy, f"{dialect}_only", "[sandbox delay=1.2]"))
     async with await Connection.ask(proxy, stream) as client:

@@ -78,9 +78,7 @@ async def test_the_servers_own_limit_ends_the_wait_with_a_504(
     await upstream.closed()
 
 
-async def test_the_servers_own_limit_counts_over_all_attempts(
-    hasty: Proxy, dialect: str
-) -> None:
+async def test_the_servers_own_limit_counts_over_all_attempts(hasty: Proxy, dialect: str) -> None:
     text = f"[sandbox provider={dialect} delay=0.6 fail=500] [sandbox delay=0.7]"
     answer = await chat(hasty, f"{dialect}_first", text)
     assert_error(answer, 504, type="timeout")

@@ -37,7 +37,7 @@ async def anthropic(sandbox: SandboxServer) -> AsyncIterator[AsyncAnthropic]:
 
 
 class Wire:
-    """Posts raw bodies to both dialects, with valid credentials unless told otherwise."""
+    """Posts raw bodies to every dialect, with valid credentials unless told otherwise."""
 
     def __init__(self, server: SandboxServer, client: httpx.AsyncClient) -> None:
         self.server = server
@@ -73,6 +73,23 @@ class Wire:
                 "anthropic-version": version,
                 "anthropic-beta": beta,
             },
+            json={k: v for k, v in merged.items() if v is not ...},
+        )
+
+    async def gemini(
+        self,
+        text: str | None = None,
+        /,
+        *,
+        model: str = "gemini-2.5-flash",
+        method: str = "generateContent",
+        version: str = "v1beta",
+        **fields: Any,
+    ) -> httpx.Response:
+        merged = {"contents": [{"role": "user", "parts": [{"text": text or "Hi"}]}], **fields}
+        return await self.client.post(
+            f"{self.server.gemini_base_url}/{version}/models/{model}:{method}",
+            headers={"x-goog-api-key": "sandbox"},
             json={k: v for k, v in merged.items() if v is not ...},
         )
 

@@ -51,7 +51,7 @@ def test_reading(text: str, left: str, expected: dict[str, Any]) -> None:
         ("[sandbox delay=nan]", "`delay` wants seconds"),
         ("[sandbox cut=x]", "`cut` wants"),
         ("[sandbox noargs=maybe]", "`noargs` wants"),
-        ("[sandbox provider=zork]", "`provider` wants openai or anthropic"),
+        ("[sandbox provider=zork]", "`provider` wants openai or anthropic or gemini"),
         ("[sandbox args={]", "`args` holds invalid JSON"),
         ('[sandbox say="open]', "`say` holds invalid JSON"),
         ("[sandbox words=3", "unknown directive ``"),
@@ -80,13 +80,16 @@ def test_every_directive_is_documented() -> None:
     assert [key for key in known if f"`{key}`" not in readme and f"`{key}=" not in readme] == []
 
 
-async def test_mistake_is_a_400_in_either_shape(wire: Wire) -> None:
+async def test_mistake_is_a_400_in_every_shape(wire: Wire) -> None:
     openai = await wire.openai("[sandbox zork]")
     assert openai.status_code == 400
     assert openai.json()["error"]["message"].startswith("sandbox: unknown directive `zork`")
     anthropic = await wire.anthropic("[sandbox zork]")
     assert anthropic.status_code == 400
     assert anthropic.json()["error"]["type"] == "invalid_request_error"
+    gemini = await wire.gemini("[sandbox zork]")
+    assert gemini.status_code == 400
+    assert gemini.json()["error"]["message"].startswith("sandbox: unknown directive `zork`")
 
 
 async def test_missing_tool_is_told(wire: Wire) -> None:
@@ -98,21 +101,21 @@ async def test_missing_tool_is_told(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "openai", "anthropic"),
+    ("status", "openai", "anthropic", "gemini"),
     [
-        (400, "invalid_request_error", "invalid_request_error"),
-        (401, "invalid_request_error", "authentication_error"),
-        (403, "invalid_request_error", "permission_error"),
-        (404, "invalid_request_error", "not_found_error"),
-        (413, "invalid_request_error", "request_too_large"),
-        (418, "invalid_request_error", "invalid_request_error"),
-        (429, "requests", "rate_limit_error"),
-        (500, "server_error", "api_error"),
-        (503, "server_error", "api_error"),
-        (529, "server_error", "overloaded_error"),
+        (400, "invalid_request_error", "invalid_request_error", "INVALID_ARGUMENT"),
+        (401, "invalid_request_error", "authentication_error", "UNAUTHENTICATED"),
+        (403, "invalid_request_error", "permission_error", "PERMISSION_DENIED"),
+        (404, "invalid_request_error", "not_found_error", "NOT_FOUND"),
+        (413, "invalid_request_error", "request_too_large", "INVALID_ARGUMENT"),
+        (418, "invalid_request_error", "invalid_request_error", "INVALID_ARGUMENT"),
+        (429, "requests", "rate_limit_error", "RESOURCE_EXHAUSTED"),
+        (500, "server_error", "api_error", "INTERNAL"),
+        (503, "server_error", "api_error", "UNAVAILABLE"),
+        (529, "server_error", "overloaded_error", "INTERNAL"),
     ],
 )
-async def test_failures(wire: Wire, status: int, openai: str, anthropic: str) -> None:
+async def test_failures(wire: Wire, status: int, openai: str, anthropic: str, gemini: str) -> None:
     for stream in (True, False):
         first = await wire.openai(f"[sandbox fail={status} retry_after=7]", stream=stream)
         assert first.status_code == status
@@ -123,12 +126,21 @@ async def test_failures(wire: Wire, status: int, openai: str, anthropic: str) ->
         assert second.json()["error"]["type"] == anthropic
         assert second.json()["request_id"] == second.headers["request-id"]
         assert "retry-after" not in second.headers
+    third = await wire.gemini(f"[sandbox fail={status} retry_after=7]")
+    assert third.status_code == status
+    assert "retry-after" not in third.headers
+    error = third.json()["error"]
+    assert (error["code"], error["status"]) == (status, gemini)
+    kind = "type.googleapis.com/google.rpc.RetryInfo"
+    assert error["details"][-1] == {"@type": kind, "retryDelay": "7s"}
 
 
 async def test_failure_for_one_provider_only(wire: Wire) -> None:
     text = "Hi [sandbox provider=openai fail=503]"
     assert (await wire.openai(text)).status_code == 503
     assert (await wire.anthropic(text)).status_code == 200
+    assert (await wire.gemini(text)).status_code == 200
+    assert (await wire.gemini("Hi [sandbox provider=gemini fail=503]")).status_code == 503
 
 
 async def test_failure_for_the_first_requests_only(wire: Wire) -> None:
@@ -139,20 +151,37 @@ async def test_failure_for_the_first_requests_only(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cause", "openai", "anthropic"),
+    ("cause", "openai", "anthropic", "gemini"),
     [
-        ("context", (400, "context_length_exceeded"), (400, "prompt is too long: ")),
-        ("quota", (429, "insufficient_quota"), (400, "Your credit balance is too low")),
+        (
+            "context",
+            (400, "context_length_exceeded"),
+            (400, "prompt is too long: "),
+            (400, "The input token count ("),
+        ),
+        (
+            "quota",
+            (429, "insufficient_quota"),
+            (400, "Your credit balance is too low"),
+            (429, "You exceeded your current quota"),
+        ),
     ],
 )
 async def test_named_failures(
-    wire: Wire, cause: str, openai: tuple[int, str], anthropic: tuple[int, str]
+    wire: Wire,
+    cause: str,
+    openai: tuple[int, str],
+    anthropic: tuple[int, str],
+    gemini: tuple[int, str],
 ) -> None:
     first = await wire.openai(f"[sandbox fail={cause}]")
     assert (first.status_code, first.json()["error"]["code"]) == openai
     second = await wire.anthropic(f"[sandbox fail={cause}]")
     assert second.status_code == anthropic[0]
     assert second.json()["error"]["message"].startswith(anthropic[1])
+    third = await wire.gemini(f"[sandbox fail={cause}]")
+    assert third.status_code == gemini[0]
+    assert third.json()["error"]["message"].startswith(gemini[1])
 
 
 async def test_failure_in_html(wire: Wire) -> None:
@@ -165,6 +194,8 @@ async def test_failure_in_html(wire: Wire) -> None:
 async def test_error_type_is_free(wire: Wire) -> None:
     answer = await wire.anthropic("[sandbox fail=500 error_type=odd_error]")
     assert answer.json()["error"]["type"] == "odd_error"
+    answer = await wire.gemini("[sandbox fail=500 error_type=ODD]")
+    assert answer.json()["error"]["status"] == "ODD"
 
 
 async def test_stop_reason_is_free(wire: Wire) -> None:
@@ -172,6 +203,8 @@ async def test_stop_reason_is_free(wire: Wire) -> None:
     assert anthropic["stop_reason"] == "pause_turn"
     openai = (await wire.openai("[sandbox stop_reason=content_filter]")).json()
     assert openai["choices"][0]["finish_reason"] == "content_filter"
+    gemini = (await wire.gemini("[sandbox stop_reason=RECITATION]")).json()
+    assert gemini["candidates"][0]["finishReason"] == "RECITATION"
 
 
 async def test_calls_go_on_for_as_many_rounds_as_asked(wire: Wire) -> None:

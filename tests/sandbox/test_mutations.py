@@ -12,6 +12,8 @@ from proxy.sandbox.anthropic_messages.content import sign
 from proxy.sandbox.anthropic_messages.dialect import AnthropicMessages
 from proxy.sandbox.dialect import Dialect, Rejection
 from proxy.sandbox.directives import Directives
+from proxy.sandbox.gemini_generate.dialect import Call, GeminiGenerate
+from proxy.sandbox.gemini_generate.signatures import sign as sign_thought
 from proxy.sandbox.jsontypes import as_list, as_object
 from proxy.sandbox.openai_chat.dialect import OpenAIChat
 
@@ -84,6 +86,49 @@ _ANTHROPIC: Any = {
     "output_config": {"effort": "low"},
     "stop_sequences": ["x"],
 }
+_GEMINI: Any = {
+    "systemInstruction": {"parts": [{"text": "s"}]},
+    "contents": [
+        {"role": "user", "parts": [{"text": "t"}]},
+        {
+            "role": "model",
+            "parts": [
+                {"functionCall": {"name": "t", "args": _EMPTY}, "thoughtSignature": sign_thought()}
+            ],
+        },
+        {
+            "role": "user",
+            "parts": [
+                {"functionResponse": {"name": "t", "response": {"output": "r"}}},
+                {"inlineData": {"mimeType": "image/png", "data": "AAAA"}},
+            ],
+        },
+    ],
+    "tools": [
+        {
+            "functionDeclarations": [
+                {"name": "t", "parametersJsonSchema": {**_SCHEMA, "$defs": {"b": {"minimum": 3}}}},
+                {
+                    "name": "u",
+                    "parameters": {
+                        "type": "OBJECT",
+                        "properties": {"a": {"type": "ARRAY", "items": {"type": "STRING"}}},
+                        "required": ["a"],
+                    },
+                },
+            ]
+        }
+    ],
+    "toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["t", "u"]}},
+    "generationConfig": {
+        "maxOutputTokens": 50,
+        "stopSequences": ["x"],
+        "thinkingConfig": {"thinkingLevel": "LOW"},
+        "responseMimeType": "application/json",
+        "responseJsonSchema": {**_SCHEMA, "$defs": {"b": {"type": "integer", "enum": [1, 2]}}},
+    },
+    "safetySettings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "OFF"}],
+}
 _JUNK: list[Any] = [
     None, True, 0, -1, 1.5, "", "x", "a b", [], {}, [None], [{}], [[]], ["x"], 10**30,
     {"type": "x"}, {"type": "text", "text": "x"}, {"type": None}, {"type": ["object"]},
@@ -114,7 +159,12 @@ def _mutated(body: Any, chance: random.Random) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("dialect", "body"), [(OpenAIChat(), _OPENAI), (AnthropicMessages(), _ANTHROPIC)]
+    ("dialect", "body"),
+    [
+        (OpenAIChat(), _OPENAI),
+        (AnthropicMessages(), _ANTHROPIC),
+        (GeminiGenerate(Call(model="gemini-3.6-flash")), _GEMINI),
+    ],
 )
 def test_only_refusals_are_raised(dialect: Dialect, body: Any) -> None:
     chance = random.Random(7)

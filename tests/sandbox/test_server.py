@@ -19,6 +19,7 @@ async def test_addresses(sandbox: SandboxServer) -> None:
     assert sandbox.port > 0
     assert sandbox.openai_base_url == f"http://127.0.0.1:{sandbox.port}/openai/v1"
     assert sandbox.anthropic_base_url == f"http://127.0.0.1:{sandbox.port}/anthropic"
+    assert sandbox.gemini_base_url == f"http://127.0.0.1:{sandbox.port}/gemini"
 
 
 async def test_host_process_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
@@ -66,14 +67,17 @@ async def test_port_can_be_chosen_and_taken_again() -> None:
 async def test_stats_and_requests(wire: Wire) -> None:
     await wire.openai("one")
     await wire.anthropic("two", stream=True)
+    await wire.gemini("three")
     stats = await wire.stats()
     done = {"started": 1, "finished": 1, "open": 0, "aborted_by_client": 0}
-    assert stats == {"dialects": {"openai": done, "anthropic": done}, "connections_opened": 1}
-    first, second = await wire.requests()
+    dialects = {"openai": done, "anthropic": done, "gemini": done}
+    assert stats == {"dialects": dialects, "connections_opened": 1}
+    first, second, third = await wire.requests()
     assert (first["method"], first["path"]) == ("POST", "/openai/v1/chat/completions")
     assert first["headers"]["authorization"] == "Bearer sk-sandbox"
     assert first["body"]["messages"][0]["content"] == "one"
     assert second["headers"]["anthropic-version"] == "2026-10-21"
+    assert third["path"] == "/gemini/v1beta/models/gemini-2.5-flash:generateContent"
     await wire.client.delete(f"{wire.server.base_url}/_sandbox/requests")
     assert await wire.requests() == []
 

@@ -128,7 +128,7 @@ def _span(span: Any, resource: dict[str, Any]) -> SinkSpan:
         trace=span.trace_id.hex(),
         id=span.span_id.hex(),
         parent=span.parent_span_id.hex(),
-        status=("UNSET", "OK", "ERROR")[span.status.code],
+        status={0: "UNSET", 1: "OK", 2: "ERROR"}[int(span.status.code)],
         attributes=_plain(span.attributes),
         resource=resource,
         start=span.start_time_unix_nano,

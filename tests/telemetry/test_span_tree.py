@@ -15,6 +15,8 @@ from tests.telemetry.traced_app import (
     TracedApp,
     chunk,
     error_body,
+    span_id,
+    trace_id,
 )
 from translators.errors import ProviderError, TimeoutError
 
@@ -35,8 +37,8 @@ def under(app: TracedApp) -> bool:
     root = app.server
     return all(
         span.parent is not None
-        and span.parent.span_id == root.context.span_id
-        and span.context.trace_id == root.context.trace_id
+        and format(span.parent.span_id, "016x") == span_id(root)
+        and trace_id(span) == trace_id(root)
         and (root.start_time or 0) <= (span.start_time or 0)
         and (span.end_time or 0) <= (root.end_time or 0)
         for span in app.attempts

@@ -3,7 +3,6 @@
 import json
 import re
 import secrets
-import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -126,9 +125,7 @@ def test_bug_02_nothing_else_of_the_caller_reaches_the_provider(
     assert ("traceparent" in headers) == (persona != "hidden")
 
 
-def test_a_server_of_ones_own_may_see_the_whole_context(
-    traced: Proxy, providers: SandboxProcess
-):
+def test_a_server_of_ones_own_may_see_the_whole_context(traced: Proxy, providers: SandboxProcess):
     caller = Caller()
     caller.ask(traced, "whole")
     (headers,) = upstream(providers, caller)
@@ -142,9 +139,7 @@ def test_row_87_a_fallback_is_two_attempts_below_one_root(
     traced: Proxy, providers: SandboxProcess, sink: OtlpSink, stream: bool
 ):
     caller = Caller()
-    answer = caller.ask(
-        traced, "both", "[sandbox provider=anthropic fail=529]", stream=stream
-    )
+    answer = caller.ask(traced, "both", "[sandbox provider=anthropic fail=529]", stream=stream)
     assert answer.status_code == 200
     root, (failed, served) = tree(sink.wait_for(caller.trace, 3))
     assert [span.status for span in (root, failed, served)] == ["UNSET", "ERROR", "UNSET"]

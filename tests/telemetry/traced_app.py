@@ -31,7 +31,18 @@ from translators.openai_chat.translator import OpenAIChatTranslator
 from translators.protocol import HttpRequest
 from translators.sse import ServerSentEvent
 
-__all__ = ["HANG", "Answer", "Reply", "ScriptedProvider", "TracedApp", "chunk", "error_body"]
+__all__ = [
+    "HANG",
+    "USAGE",
+    "Answer",
+    "Reply",
+    "ScriptedProvider",
+    "TracedApp",
+    "chunk",
+    "error_body",
+    "span_id",
+    "trace_id",
+]
 
 Json = dict[str, Any]
 
@@ -50,6 +61,18 @@ def chunk(content: str | None = None, reason: str | None = None, **more: Any) ->
     delta = {} if content is None else {"content": content}
     choice = {"index": 0, "delta": delta, "finish_reason": reason}
     return {"id": "chatcmpl-up", "model": "gpt-served", "choices": [choice], **more}
+
+
+def span_id(span: ReadableSpan) -> str:
+    """Return the span's id as headers have it."""
+    assert span.context is not None
+    return format(span.context.span_id, "016x")
+
+
+def trace_id(span: ReadableSpan) -> str:
+    """Return the id of the span's trace as headers have it."""
+    assert span.context is not None
+    return format(span.context.trace_id, "032x")
 
 
 def error_body(message: str = "It failed.", **fields: Any) -> Json:

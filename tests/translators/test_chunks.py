@@ -100,9 +100,9 @@ def test_row_01_row_02_row_08_tool_indexes_are_dense_from_zero_whatever_the_keys
 
 def test_row_05_calls_of_one_name_are_told_apart_by_key():
     build = ChunkBuilder(QUIET)
-    chunks = [
-        build.tool_start(key, id=f"call_{key}", name="same") for key in ("p", "q", "r")
-    ] + [build.finish("tool_calls")]
+    chunks = [build.tool_start(key, id=f"call_{key}", name="same") for key in ("p", "q", "r")] + [
+        build.finish("tool_calls")
+    ]
     calls = json.loads(fold(c.data for c in chunks))["choices"][0]["message"]["tool_calls"]
     assert [call["id"] for call in calls] == ["call_p", "call_q", "call_r"]
     assert build.tool_count == 3

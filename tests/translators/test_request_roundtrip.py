@@ -2,15 +2,25 @@
 
 import json
 from collections.abc import Iterable
-from typing import Any, cast, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    Literal,
+    NotRequired,
+    Required,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
-from tests.openai_recordings import Recording, select
-from typing_extensions import Literal, NotRequired, Required, Union, is_typeddict
+from typing_extensions import is_typeddict
 
+from tests.openai_recordings import Recording, select
 from translators.errors import InvalidRequest
 from translators.wire.request import ChatCompletionRequest, parse_request
 
@@ -164,7 +174,7 @@ def test_parts_tools_and_messages_of_types_to_come_are_kept():
 
 def test_row_57_row_100_odd_messages_are_kept_as_they_are():
     call = {"id": "c" * 80, "index": 0, "type": "function", "function": {"name": "f"}}
-    body = {
+    body: Json = {
         "model": "m",
         "messages": [
             {"role": "user", "content": []},
@@ -189,4 +199,3 @@ def test_what_the_front_asks_of_a_request():
     assert not chat.uses_functions
     old = parse_request(json.dumps({**body, "tools": None, "stream_options": None}).encode())
     assert (old.wants_usage, old.uses_functions) == (False, True)
-

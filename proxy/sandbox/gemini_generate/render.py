@@ -166,16 +166,19 @@ class Rendering:
         called = self._call_parts(index)
         if not self._traits.third:
             if called:
-                yield _Step(tuple(called))
+                yield _Step(tuple(called), self._call_tokens())
             elif self._signs_text() and answer.text:
                 yield _Step(({"text": "", **self._signature("text")},))
             return
-        for part in called:
-            yield _Step((part,))
+        for call, part in zip(answer.calls, called, strict=False):
+            yield _Step((part,), count_tokens(call.arguments) + 1)
         if answer.text and not called:
             yield _Step(({"text": "", **self._signature("text")},))
         elif called:
             yield _Step(({"text": ""},))
+
+    def _call_tokens(self) -> int:
+        return sum(count_tokens(call.arguments) + 1 for call in self._answer.calls)
 
     def _signs_text(self) -> bool:
         return (self._traits.third or self._answer.redacted) and not self._calls

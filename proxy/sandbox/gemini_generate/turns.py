@@ -43,6 +43,7 @@ def check_turns(contents: list[JsonObject], model: Traits) -> None:
     _check_order(contents)
     for i, content in enumerate(contents):
         _check_functions(content, i, model)
+    for i, content in enumerate(contents):
         after = contents[i + 1] if i + 1 < len(contents) else {}
         _check_answers(calls(content), responses(after), model)
     if model.thinks:

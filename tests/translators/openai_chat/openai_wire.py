@@ -20,7 +20,9 @@ QUIET = ResponseContext("chatcmpl-none", 1_700_000_000, "asked")
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
 
 
-def chunk(delta: Json | None = None, reason: str | None = None, index: int = 0, **more: Any) -> Json:
+def chunk(
+    delta: Json | None = None, reason: str | None = None, index: int = 0, **more: Any
+) -> Json:
     choice = {"index": index, "delta": delta or {}, "logprobs": None, "finish_reason": reason}
     head = {"id": "chatcmpl-9", "object": "chat.completion.chunk", "created": 1, "model": "gpt-9"}
     return {**head, "choices": [choice], **more}

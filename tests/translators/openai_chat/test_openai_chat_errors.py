@@ -11,9 +11,7 @@ from translators.errors import ErrorKind, ProviderError
 from translators.openai_chat.errors import error_from_object, error_from_response
 
 
-def error_of(
-    status: int, body: Any = None, headers: dict[str, str] | None = None
-) -> ProviderError:
+def error_of(status: int, body: Any = None, headers: dict[str, str] | None = None) -> ProviderError:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return error_from_response(status, headers or {}, raw)
 

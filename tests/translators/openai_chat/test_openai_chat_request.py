@@ -32,7 +32,7 @@ def sent(model: str = "gpt-4.1", options: Json | None = None, **fields: Any) -> 
 
 
 def test_row_74_the_model_is_the_targets_and_the_rest_is_the_clients():
-    fields = {
+    fields: Json = {
         "temperature": 0.5,
         "top_p": 0.9,
         "n": 3,
@@ -57,7 +57,7 @@ def test_row_74_the_model_is_the_targets_and_the_rest_is_the_clients():
 
 
 def test_row_54_row_55_row_80_every_field_and_every_unknown_field_is_passed_on():
-    fields = {"n": 2, "stop": "x", "top_k": 5, "guided_json": {"a": [1]}, "cache": None}
+    fields: Json = {"n": 2, "stop": "x", "top_k": 5, "guided_json": {"a": [1]}, "cache": None}
     assert sent(**fields) == {**HELLO, **fields, "model": "gpt-4.1"}
     assert translate(**fields).report == Report()
 
@@ -173,9 +173,7 @@ CLEAN = {
     "role": "assistant",
     "content": "x",
     "refusal": None,
-    "tool_calls": [
-        {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-    ],
+    "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
 }
 
 

@@ -104,7 +104,9 @@ def test_row_01_row_08_tool_calls_pass_with_their_indexes():
         {"index": 1, "function": {"arguments": "{}"}},
     ]
     chunks, outcome = run(
-        texts([ROLE, *(chunk({"tool_calls": [call]}) for call in calls), chunk(reason="tool_calls")])
+        texts(
+            [ROLE, *(chunk({"tool_calls": [call]}) for call in calls), chunk(reason="tool_calls")]
+        )
     )
     made = accumulate(c.data for c in chunks).choices[0].message.tool_calls or []
     arguments = [(call.id, call.type == "function" and call.function.arguments) for call in made]
