@@ -93,7 +93,7 @@ def _openai(delta: dict[str, Any], finish: str | None = None) -> bytes:
     return f"data: {json.dumps(chunk)}\n\n".encode()
 
 
-_MESSAGE = {
+_MESSAGE: dict[str, Any] = {
     **{"id": "msg_1", "type": "message", "role": "assistant", "model": "played", "content": []},
     **{"stop_reason": None, "stop_sequence": None},
     "usage": {"input_tokens": 1, "output_tokens": 1},

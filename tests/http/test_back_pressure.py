@@ -52,14 +52,14 @@ async def test_a_client_that_stops_reading_pauses_the_provider_and_fills_no_memo
         async with await Connection.ask(server, body) as client:
             before = server.rss()
             await client.until(b"word word")
-            client.writer.transport.pause_reading()  # pyright: ignore[reportAttributeAccessIssue]
+            client.pause()
             await eventually(endless.paused, 20, "a pause of the provider")
             taken = endless.sent
             # Kernel buffers of two connections, and no more than that.
             assert taken < 4 * ALLOWED
             assert server.rss() - before < ALLOWED
             assert await endless.paused()
-            client.writer.transport.resume_reading()  # pyright: ignore[reportAttributeAccessIssue]
+            client.resume()
             client.received = b""
             while len(client.received) < 2 * taken:
                 client.received += await client.reader.read(65536)

@@ -245,7 +245,7 @@ async def test_row_80_an_unknown_field_is_reported_or_refused_or_passed_on(
 
 async def test_field_names_of_the_client_cannot_forge_a_header(proxy: Proxy) -> None:
     controls = "".join(map(chr, [*range(32), 127]))
-    forged = {"a\r\nx-forged: 1": 1, "ü…\x00": 2, controls: 3, "x" * 5000: 4}
+    forged: dict[str, Any] = {"a\r\nx-forged: 1": 1, "ü…\x00": 2, controls: 3, "x" * 5000: 4}
     answer = await chat(proxy, "anthropic_only", **forged)
     assert answer.status_code == 200
     assert "x-forged" not in answer.headers

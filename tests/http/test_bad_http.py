@@ -27,7 +27,7 @@ BODY = json.dumps(body_of("openai_only")).encode()
 
 
 @pytest.fixture(autouse=True)
-def _serves_on(proxy: Proxy) -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
+def _serves_on(proxy: Proxy) -> Iterator[None]:
     """Whatever a test did: the server answers the next request, and has no error to tell of."""
     before = proxy.log()
     yield
@@ -246,7 +246,8 @@ BROKEN_HTTP = [
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(60),
     b"GET / HTTP/9.9\r\n\r\n",
     b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
-    b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+    b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"
+    b"content-length: 1\r\ncontent-length: 2\r\n\r\n",
     b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-request-id: a\rb\r\n\r\n",
     b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-request-id: a\x00b\r\n\r\n",
     b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n"

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from openai import APIError, AsyncOpenAI
+from openai import APIError
 
-from tests.http.wire import assert_error_object, chat, events_of, new_client, text_of
+from tests.http.wire import assert_error_object, chat, events_of, new_sdk, text_of
 from tests.serving import Proxy
 
 # What breaks the stream, and the code that says so; None where the provider's words decide.
@@ -51,9 +51,7 @@ async def test_row_66_the_sdk_raises_at_a_broken_stream(
     proxy: Proxy, dialect: str, failure: str
 ) -> None:
     seen = ""
-    async with AsyncOpenAI(
-        base_url=f"{proxy.url}/v1", api_key="any", max_retries=0, http_client=new_client(proxy)
-    ) as client:
+    async with new_sdk(proxy) as client:
         stream = await client.chat.completions.create(
             model=f"short_{dialect}_first",
             messages=[{"role": "user", "content": f"[sandbox words=60 {failure}]"}],

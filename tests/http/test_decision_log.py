@@ -72,7 +72,7 @@ async def test_the_line_says_what_was_ignored_and_who_was_passed_over(
 
 
 async def test_no_line_holds_content_or_a_key(proxy: Proxy, dialect: str) -> None:
-    tool = {
+    tool: dict[str, Any] = {
         "type": "function",
         "function": {"name": f"t_{CAPITAL}", "description": CAPITAL, "parameters": {}},
     }

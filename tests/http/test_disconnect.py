@@ -70,7 +70,7 @@ async def test_row_63_leaving_with_unread_data_in_the_way_ends_the_request(
 ) -> None:
     body = body_of(f"{dialect}_only", "[sandbox words=400000 stall=190000]", stream=True)
     async with await Connection.ask(proxy, body) as client:
-        client.writer.transport.pause_reading()  # pyright: ignore[reportAttributeAccessIssue]
+        client.pause()
         await _started(upstream, dialect)
         await client.close()
         await _assert_aborted(upstream, dialect)

@@ -124,7 +124,8 @@ def _mutate(draw: st.DrawFn, body: Any, path: tuple[Any, ...]) -> None:
         case "add" if isinstance(parent, dict):
             parent[draw(TEXT)] = draw(JSON)
         case "copy" if isinstance(parent, list):
-            cast("list[Any]", parent).append(copy.deepcopy(parent[last]))
+            items = cast("list[Any]", parent)
+            items.append(copy.deepcopy(items[last]))
         case _:
             parent[last] = draw(JSON)
 

@@ -1,8 +1,7 @@
 """While a provider is silent, comments keep the connection alive; nothing else changes."""
 
-import httpx
 import pytest
-from openai import APIError, AsyncOpenAI
+from openai import APIError
 
 from tests.http.wire import (
     Connection,
@@ -10,7 +9,7 @@ from tests.http.wire import (
     body_of,
     chat,
     events_of,
-    new_client,
+    new_sdk,
     text_of,
 )
 from tests.serving import Proxy
@@ -124,10 +123,7 @@ async def test_an_answer_that_is_not_streamed_has_no_comment(pinging: Proxy, dia
 
 
 async def test_the_sdk_reads_over_comments(pinging: Proxy, dialect: str) -> None:
-    http: httpx.AsyncClient = new_client(pinging)
-    async with AsyncOpenAI(
-        base_url=f"{pinging.url}/v1", api_key="any", max_retries=0, http_client=http
-    ) as client:
+    async with new_sdk(pinging) as client:
         said = ""
         async for chunk in await client.chat.completions.create(
             model=f"{dialect}_only",

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from openai import (
+    APIStatusError,
     AsyncOpenAI,
     AuthenticationError,
     BadRequestError,
@@ -16,7 +17,7 @@ from openai import (
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolParam
 
-from tests.http.wire import Upstream, new_client, unique
+from tests.http.wire import Upstream, new_sdk, unique
 from tests.providers import PROMPT, UPSTREAM_KEY
 from tests.serving import Proxy
 
@@ -44,9 +45,7 @@ def _user(text: str) -> ChatCompletionMessageParam:
 
 @pytest.fixture
 async def sdk(proxy: Proxy) -> AsyncIterator[AsyncOpenAI]:
-    async with AsyncOpenAI(
-        base_url=f"{proxy.url}/v1", api_key="any", max_retries=0, http_client=new_client(proxy)
-    ) as client:
+    async with new_sdk(proxy) as client:
         yield client
 
 
@@ -123,7 +122,7 @@ async def test_rows_1_to_9_tools_are_called_and_their_results_answered(
     answer = await _answer(sdk, f"{dialect}_only", messages, stream=stream)
     choice = answer.choices[0]
     assert choice.finish_reason == "tool_calls"
-    calls = choice.message.tool_calls or []
+    calls: list[Any] = choice.message.tool_calls or []
     assert len(calls) == count
     assert len({call.id for call in calls}) == count
     made = [{"id": call.id, "type": call.type, "function": _function(call)} for call in calls]
@@ -257,7 +256,8 @@ async def test_the_providers_refusal_of_our_key_is_not_the_clients(
         )
     except AuthenticationError:
         pytest.fail("the client would look for its own key")
-    except Exception as error:
+    except APIStatusError as error:
+        assert error.status_code == 502
         assert UPSTREAM_KEY not in str(error)
 
 

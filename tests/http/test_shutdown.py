@@ -152,7 +152,7 @@ async def test_a_client_that_does_not_read_cannot_hold_the_server(start: Start) 
     body = body_of("openai_only", "[sandbox words=200000]", stream=True)
     async with await Connection.ask(proxy, body) as client:
         await client.until(b"proxy")
-        client.writer.transport.pause_reading()  # pyright: ignore[reportAttributeAccessIssue]
+        client.pause()
         began = time.monotonic()
         proxy.send(signal.SIGTERM)
         await _stopped(proxy)

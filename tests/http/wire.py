@@ -5,10 +5,12 @@ import json
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import httpx
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 from tests.serving import Proxy, SandboxProcess
 
@@ -22,6 +24,7 @@ __all__ = [
     "eventually",
     "events_of",
     "new_client",
+    "new_sdk",
     "text_of",
     "unique",
 ]
@@ -45,6 +48,12 @@ def new_client(proxy: Proxy) -> httpx.AsyncClient:
     """Return a client of a server, which no proxy setting of the machine redirects."""
     # Reading the certificates of the world takes longer than most tests.
     return httpx.AsyncClient(base_url=proxy.url, trust_env=False, verify=False, timeout=30)
+
+
+def new_sdk(proxy: Proxy) -> AsyncOpenAI:
+    """Return OpenAI's client of a server; it does not retry."""
+    http = DefaultAsyncHttpxClient(trust_env=False, verify=False, timeout=30)
+    return AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="any", max_retries=0, http_client=http)
 
 
 async def chat(
@@ -78,12 +87,10 @@ def events_of(body: bytes | str) -> list[Any]:
 
 def text_of(events: list[Any]) -> str:
     """Return the text that the chunks among the events hold."""
-    return "".join(
-        choice["delta"].get("content") or ""
-        for event in events
-        if isinstance(event, dict)
-        for choice in event.get("choices", ())  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-    )
+    choices = [
+        choice for event in events if event != "[DONE]" for choice in event.get("choices", ())
+    ]
+    return "".join(choice["delta"].get("content") or "" for choice in choices)
 
 
 def assert_error(answer: httpx.Response, status: int, **fields: Any) -> dict[str, Any]:
@@ -222,10 +229,20 @@ class Connection:
     async def close(self) -> None:
         """Leave, whatever is still under way."""
         self.writer.transport.abort()
-        try:
+        with suppress(ConnectionResetError, BrokenPipeError):
             await self.writer.wait_closed()
-        except (ConnectionResetError, BrokenPipeError):
-            pass
+
+    def pause(self) -> None:
+        """Read no more, so that the server's bytes pile up on its side."""
+        self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        self._transport.resume_reading()
+
+    @property
+    def _transport(self) -> asyncio.Transport:
+        return cast("asyncio.Transport", self.writer.transport)
 
     async def __aenter__(self) -> Self:
         return self

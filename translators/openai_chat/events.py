@@ -14,21 +14,21 @@ __all__ = ["Choice", "Event", "decode"]
 
 
 class NativeUsage(msgspec.Struct):
-    """Token counts as servers send them, with gaps."""
+    """Token counts as servers send them: with gaps, and some of them as `12.0`."""
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
+    prompt_tokens: float | None = None
+    completion_tokens: float | None = None
+    total_tokens: float | None = None
     prompt_tokens_details: PromptTokensDetails | None = None
     completion_tokens_details: CompletionTokensDetails | None = None
 
     def to_usage(self) -> Usage:
         """Return the counts with the gaps filled."""
-        prompt, completion = self.prompt_tokens or 0, self.completion_tokens or 0
+        prompt, completion = int(self.prompt_tokens or 0), int(self.completion_tokens or 0)
         return Usage(
             prompt_tokens=prompt,
             completion_tokens=completion,
-            total_tokens=self.total_tokens or prompt + completion,
+            total_tokens=int(self.total_tokens or 0) or prompt + completion,
             prompt_tokens_details=self.prompt_tokens_details,
             completion_tokens_details=self.completion_tokens_details,
         )
