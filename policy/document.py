@@ -127,7 +127,7 @@ class _Composer(yaml.SafeLoader):
         if self.depth > _DEEPEST:
             refused = "it is nested too deeply"
         if refused is not None:
-            raise yaml.MarkedYAMLError(problem=refused, problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(problem=refused, problem_mark=cast("Any", event.start_mark))
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node

@@ -44,5 +44,7 @@ def create_app(configuration: Configuration | None = None) -> ASGIApp:
         exception_handlers={HTTPException: on_http_exception},
         lifespan=lifespan,
     )
+    # A redirect to the same path without its slash would be built from the client's `host`.
+    app.router.redirect_slashes = False
     # Around Starlette, not inside: its own outermost layer would stand between the two.
     return RequestMiddleware(app, hot=chat)

@@ -136,7 +136,7 @@ def _log_level(value: str) -> str:
 
 def _keys(value: str) -> tuple[SecretStr, ...]:
     keys = [key.strip() for key in value.split(",") if key.strip()]
-    if not keys or not all(key.isascii() and key.isprintable() and " " not in key for key in keys):
+    if not keys or not all(map(_is_key, keys)):
         raise _Wrong("keys separated by commas, of printable ASCII characters without spaces")
     return tuple(SecretStr(key) for key in keys)
 
@@ -260,11 +260,21 @@ def _with_environment(policy: Policy, found: Mapping[str, str]) -> Policy:
     if "EP_STRICT" in found:
         changes["strict"] = load_settings({"EP_STRICT": found["EP_STRICT"]}).strict
     keys = {name for row in policy.providers.values() for name in row.api_key_env}
+    wrong += [
+        f"{name}: the value is not a key: it holds spaces, line ends or other odd characters."
+        for name in sorted(keys)
+        if name in found and not _is_key(found[name])
+    ]
     given = [name for name in found if is_key_name(name) and name not in _NOT_SETTINGS]
     wrong += unknown_variables(given, {n for n in keys if n[:3] == "EP_"})
     if wrong:
         raise ConfigurationError(*wrong)
     return policy.replace(**changes) if changes else policy
+
+
+def _is_key(value: str) -> bool:
+    # What cannot stand in a header would fail every request, not the start.
+    return value.isascii() and value.isprintable() and " " not in value
 
 
 def availability(

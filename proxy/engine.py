@@ -7,7 +7,7 @@ provider's or an error.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import TracebackType
@@ -24,7 +24,6 @@ from proxy.provider import AnswerStream, ChatProvider, Prepared
 from translators.errors import (
     AccessDenied,
     ExecutionPlatformError,
-    NoProvider,
     ProviderError,
     TimeoutError,
     TranslationError,
@@ -33,7 +32,11 @@ from translators.protocol import Chunk, Completion, ResponseContext
 
 __all__ = ["Engine"]
 
+SHORTEST_CALL = 0.01
+"""Seconds; with less than that left, no provider is asked."""
+
 ResultT = TypeVar("ResultT")
+_Askable = tuple[Target, Prepared]
 _Run = Callable[[Prepared, Attempt], Awaitable[ResultT]]
 
 
@@ -117,17 +120,13 @@ class Engine:
     async def _try_targets(
         self, exchange: Exchange, decision: Decision, run: _Run[ResultT]
     ) -> ResultT:
-        refusal: TranslationError | None = None
+        refusals: list[TranslationError] = []
         failure: ProviderError | None = None
-        left = len(decision.targets)
-        for target in decision.targets:
-            left -= 1
-            try:
-                prepared = self._prepare(exchange, decision, target)
-            except TranslationError as error:
-                refusal = refusal or error
-                _rejected(exchange, target, error)
-                continue
+        askable = self._askable(exchange, decision, refusals)
+        current = next(askable, None)
+        while current is not None:
+            target, prepared = current
+            following: _Askable | None = None
             reason = "fallback" if failure else "initial"
             while True:
                 attempt = Attempt(
@@ -142,11 +141,29 @@ class Engine:
                 except ProviderError as error:
                     error.provider = target.provider
                     failure = error
-                if not await self._try_again(exchange, failure, reason, more_targets=left > 0):
+                # Only now: most requests need one target, and translating costs time.
+                following = following or next(askable, None)
+                if not await self._try_again(
+                    exchange, failure, reason, more_targets=following is not None
+                ):
                     break
                 reason = "retry"
+            current = following
         # A provider that failed says more than one that could not even be asked.
-        raise failure or refusal or NoProvider("No target is left to try.", unavailable=True)
+        raise failure or refusals[0]
+
+    def _askable(
+        self, exchange: Exchange, decision: Decision, refusals: list[TranslationError]
+    ) -> Iterator[_Askable]:
+        """Yield the targets that can be asked, each with its request; collect why others cannot."""
+        for target in decision.targets:
+            try:
+                prepared = self._prepare(exchange, decision, target)
+            except TranslationError as error:
+                refusals.append(error)
+                _rejected(exchange, target, error)
+            else:
+                yield target, prepared
 
     async def _try_again(
         self, exchange: Exchange, failure: ProviderError, reason: str, *, more_targets: bool
@@ -186,16 +203,19 @@ class Engine:
         ignored = prepared.report.ignored
         if ignored and (exchange.strict or self.strict):
             raise TranslationError(
-                f"`{ignored[0]}` would be ignored by the provider `{target.provider}`, and the "
-                "request is strict. Leave it out, or send the request without "
-                "`x-ep-strict: true`.",
+                f"`{ignored[0]}` would be ignored by the provider `{target.provider}`, and "
+                f"{'the request' if exchange.strict else 'this server'} is strict: "
+                "leave it out, or relax "
+                f"{'the header `x-ep-strict`' if exchange.strict else '`strict` in its policy'}.",
                 param=ignored[0],
             )
         return prepared
 
     def _left(self, exchange: Exchange) -> float:
-        """Seconds until the answer must have begun."""
-        return self.timeout - (time.perf_counter() - exchange.started)
+        """Seconds until the answer must have begun; nothing, where it is too little for a call."""
+        left = self.timeout - (time.perf_counter() - exchange.started)
+        # Timers fire up to a millisecond early: the rest would be spent on one more provider.
+        return left if left > SHORTEST_CALL else 0.0
 
     def _limit(self, exchange: Exchange, seconds: float | None) -> float:
         left = self._left(exchange)
@@ -268,6 +288,7 @@ async def _read_head(answer: AnswerStream) -> list[list[Chunk]]:
 
 
 def _rejected(exchange: Exchange, target: Target, error: TranslationError) -> None:
+    exchange.untranslatable.append((target.provider, error.param or ""))
     exchange.span.event(
         "ep.route.rejected",
         {

@@ -45,6 +45,7 @@ class Exchange:
         decision: Where it may go, and why.
         target: The provider and model that answer, or were tried last.
         report: What that provider's dialect does not carry over.
+        untranslatable: Providers passed over for what their API cannot express, with the parameter.
         attempts: Calls of providers so far.
         waited: Seconds spent waiting for providers until the answer began.
         committed: `time.perf_counter()` when the answer began.
@@ -67,6 +68,7 @@ class Exchange:
     decision: Decision | None = None
     target: Target | None = None
     report: Report = field(default_factory=Report)
+    untranslatable: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     attempts: int = 0
     waited: float = 0.0
     committed: float | None = None

@@ -26,19 +26,19 @@ class Health:
         self._reachable: dict[str, str] = {}
 
     async def report(self) -> tuple[bool, dict[str, Any]]:
-        """Return whether every persona can be served by somebody, and all that is known."""
+        """Return whether any persona can be served by somebody, and all that is known."""
         async with self._lock:
             if time.monotonic() - self._probed_at > PROBE_AGE:
                 await self._probe()
         providers = {name: self._provider(name) for name in self._engine.policy.providers}
         personas = {name: self._persona(name, providers) for name in self._engine.policy.personas}
-        ready = all(persona["status"] == "ok" for persona in personas.values())
+        served = [persona["status"] == "ok" for persona in personas.values()]
         body = {
-            "status": "ready" if ready else "degraded",
+            "status": "ready" if all(served) else "degraded" if any(served) else "unavailable",
             "personas": personas,
             "providers": providers,
         }
-        return ready, body
+        return any(served), body
 
     async def _probe(self) -> None:
         rows = {

@@ -128,7 +128,7 @@ class HttpClient:
 
 def _broken(error: Exception) -> ProviderError:
     return ProviderError(
-        f"The connection to the provider broke: {type(error).__name__}.", kind="network"
+        "The connection to the provider broke before the answer was complete.", kind="network"
     )
 
 
@@ -303,7 +303,8 @@ class HttpTransport:
         """Nothing to close: the connections are the client's."""
 
     async def _post(self, request: HttpRequest, call: Call) -> aiohttp.ClientResponse:
-        query = f"?{self.query}" if self.query else ""
+        joint = "&" if "?" in request.path else "?"
+        query = f"{joint}{self.query}" if self.query else ""
         response = await self.client.post(
             f"{self.base_url}{request.path}{query}",
             body=request.body,

@@ -134,6 +134,8 @@ def _finish(state: RequestState, service: Service) -> None:
     )
     if exchange is not None:
         service.decisions.write(exchange, status=state.status, trace_id=state.span.trace_id)
+    elif error is not None:
+        service.decisions.refusal(state.request_id, status=state.status, error=error)
 
 
 def _is_stream(message: Message) -> bool:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from policy.schema import Persona
 from proxy.errors import error_response
+from proxy.middleware import RequestState
 from proxy.service import Service
 from translators.errors import ExecutionPlatformError, InvalidRequest
 from translators.json import encode
@@ -21,6 +22,7 @@ async def list_models(request: Request) -> Response:
     try:
         personas = _visible(service, request)
     except ExecutionPlatformError as error:
+        RequestState.of(request.scope).error = error
         return error_response(error)
     models = [_model(service, name, persona) for name, persona in personas.items()]
     return _json({"object": "list", "data": models})
@@ -40,6 +42,7 @@ async def retrieve_model(request: Request) -> Response:
                 status=404,
             )
     except ExecutionPlatformError as error:
+        RequestState.of(request.scope).error = error
         return error_response(error)
     return _json(_model(service, name, personas[name]))
 

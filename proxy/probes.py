@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.service import Service
+from translators.errors import AccessDenied
 from translators.json import encode
 
 __all__ = ["live", "ready"]
@@ -15,8 +16,17 @@ async def live(request: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """Answer `GET /readyz`: 200 when every persona can be served by somebody, else 503."""
-    is_ready, body = await Service.of(request.scope).health.report()
+    """Answer `GET /readyz`: 200 while some persona can be served by somebody, else 503.
+
+    The details name providers and variables: where there are client keys they are for those
+    who have one; others get the status alone.
+    """
+    service = Service.of(request.scope)
+    is_ready, body = await service.health.report()
+    try:
+        service.access.caller(request.scope)
+    except AccessDenied:
+        body = {"status": body["status"]}
     return Response(
         encode(body), status_code=200 if is_ready else 503, media_type="application/json"
     )

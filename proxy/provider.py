@@ -229,9 +229,10 @@ class TranslatedStream(Generic[EventT]):
                 self._over = True
                 chunks = list(self._state.end())
             except Exception as error:
-                if (mapped := _mapped(error, self._map_error)) is None:
+                failure = error if isinstance(error, ProviderError) else self._map_error(error)
+                if failure is None:
                     raise
-                raise mapped from error
+                chunks = self._end_of_broken(failure)
             else:
                 chunks = self._feed(events)
                 if self._state.complete and self._failure is None:
@@ -245,6 +246,16 @@ class TranslatedStream(Generic[EventT]):
     async def aclose(self) -> None:
         """Close the connection."""
         await self._source.aclose(complete=self._over and self._failure is None)
+
+    def _end_of_broken(self, failure: ProviderError) -> list[Chunk]:
+        """Return the last chunks where only the end of the body is missing, not of the answer."""
+        try:
+            chunks = list(self._state.end())
+        except ProviderError:
+            # The connection's own failure says more than that something is missing.
+            raise failure from None
+        self._over = True
+        return chunks
 
     def _finish(self, chunks: list[Chunk]) -> list[Chunk]:
         try:

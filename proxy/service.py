@@ -20,7 +20,7 @@ from proxy.config import (
     load_settings,
     with_sandbox,
 )
-from proxy.decision_log import DecisionLog
+from proxy.decision_log import DecisionLog, LineWriter
 from proxy.engine import Engine
 from proxy.health import Health
 from proxy.http import HttpClient
@@ -128,11 +128,19 @@ async def open_service(configuration: Configuration) -> AsyncGenerator[Service]:
             engine=engine,
             access=access_of(configuration),
             telemetry=telemetry,
-            decisions=DecisionLog(_write_line if settings.log_level in _TALKATIVE else None),
+            decisions=_decision_log(stack, settings.log_level),
             health=Health(engine),
             ticker=ticker,
             created=int(time.time()),
         )
+
+
+def _decision_log(stack: AsyncExitStack, log_level: str) -> DecisionLog:
+    if log_level not in _TALKATIVE:
+        return DecisionLog(None)
+    writer = LineWriter(_STDERR)
+    stack.callback(writer.close)
+    return DecisionLog(writer.write)
 
 
 def access_of(configuration: Configuration) -> Access:
@@ -143,8 +151,3 @@ def access_of(configuration: Configuration) -> Access:
 
 _TALKATIVE = ("debug", "info")
 _STDERR = 2
-
-
-def _write_line(line: bytes) -> None:
-    # One write a line: lines of several workers on one pipe do not mix.
-    os.write(_STDERR, line)

@@ -150,15 +150,20 @@ class Proxy(_Process):
 
     def decisions(self) -> list[dict[str, Any]]:
         """Return the lines of the decision log so far."""
-        lines = [line for line in self.log().split("\n") if line.startswith('{"time"')]
-        return [json.loads(line) for line in lines]
+        return self._decisions_with("")
+
+    def _decisions_with(self, text: str) -> list[dict[str, Any]]:
+        lines = (line for line in self.log().split("\n") if line.startswith('{"time"'))
+        # The last one may be half written.
+        return [json.loads(line) for line in lines if text in line and line.endswith("}")]
 
     def decision(self, request_id: str, seconds: float = 5.0) -> dict[str, Any]:
         """Return the line of one request; it is written a moment after the answer's end."""
         found: list[dict[str, Any]] = []
 
         def written() -> bool:
-            found[:] = [line for line in self.decisions() if line["request_id"] == request_id]
+            lines = self._decisions_with(request_id)
+            found[:] = [line for line in lines if line["request_id"] == request_id]
             return bool(found)
 
         wait_until(written, seconds)

@@ -99,8 +99,8 @@ def test_the_first_curl_streams_an_answer(port: int) -> None:
 def test_the_second_curl_shows_a_fallback(port: int) -> None:
     done = shell(curls()[1].replace("8080", str(port)))
     assert done.returncode == 0, done.stderr
-    assert "x-ep-attempts: 2" in done.stderr
-    assert "x-ep-provider: openai" in done.stderr
+    assert "x-ep-attempts: 2" in done.stdout
+    assert "x-ep-provider: openai" in done.stdout
     assert '"finish_reason":"stop"' in done.stdout
 
 

@@ -74,18 +74,23 @@ class ChunkBuilder:
         """The finish reason of an answer that calls tools."""
         return "function_call" if self._context.legacy_functions else "tool_calls"
 
-    def tool_start(self, key: Hashable, *, id: str, name: str) -> Chunk:
+    def logprobs(self, entries: list[dict[str, Any]]) -> Chunk:
+        """Return the probabilities of tokens whose text is in other chunks."""
+        head = self._prefix + b'{},"logprobs":' + encode({"content": entries, "refusal": None})
+        return Chunk(head + b',"finish_reason":null' + self._finish_suffix, True)
+
+    def tool_start(self, key: Hashable, *, id: str, name: str, **extra: Any) -> Chunk:
         """Open a tool call; `key` is whatever the native API tells it apart by.
 
         In the legacy form (`context.legacy_functions`) an answer holds one call without an id.
+        `extra` are further fields of the call, such as `extra_content`.
         """
         index = self._tools.setdefault(key, len(self._tools))
         function = {"name": name, "arguments": ""}
         if self._context.legacy_functions:
             return self.delta(function_call=function)
-        return self.delta(
-            tool_calls=[{"index": index, "id": id, "type": "function", "function": function}]
-        )
+        call = {"index": index, "id": id, "type": "function", "function": function, **extra}
+        return self.delta(tool_calls=[call])
 
     def tool_arguments(self, key: Hashable, text: str) -> Chunk:
         """Append to the arguments of an open tool call."""
@@ -94,13 +99,14 @@ class ChunkBuilder:
         head = b'{"tool_calls":[{"index":%d,"function":{"arguments":' % self._tools[key]
         return Chunk(self._prefix + head + encode(text) + b"}}]}" + self._suffix, True)
 
-    def custom_call(self, key: Hashable, *, id: str, name: str, input: str) -> Chunk:
-        """Return a whole call of a custom tool."""
+    def custom_call(
+        self, key: Hashable, *, id: str, name: str, input: str, **extra: Any
+    ) -> Chunk:
+        """Return a whole call of a custom tool; `extra` are further fields of it."""
         index = self._tools.setdefault(key, len(self._tools))
         custom = {"name": name, "input": input}
-        return self.delta(
-            tool_calls=[{"index": index, "id": id, "type": "custom", "custom": custom}]
-        )
+        call = {"index": index, "id": id, "type": "custom", "custom": custom, **extra}
+        return self.delta(tool_calls=[call])
 
     def finish(self, reason: FinishReason) -> Chunk:
         """Return the chunk that ends the choice."""

@@ -4,7 +4,10 @@ from typing import Final
 
 import msgspec
 
-__all__ = ["encode"]
+__all__ = ["UNREADABLE", "encode"]
+
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes that are not the JSON they should be, however odd they are."""
 
 encode: Final = msgspec.json.Encoder().encode
 """Return a value as JSON. Integers of any size are written out; a float that JSON has no form for

@@ -99,14 +99,15 @@ class SSEDecoder:
         if self._first:
             self._first = False
             block = block.removeprefix(b"\xef\xbb\xbf")
-        name, data = b"", None
+        name = b""
+        data: list[bytes] = []
         for line in block.split(b"\n"):
             field, _, value = line.partition(b":")
             if value[:1] == b" ":
                 value = value[1:]
             if field == b"data":
-                data = value if data is None else data + b"\n" + value
+                data.append(value)
             elif field == b"event":
                 name = value
-        if data is not None:
-            events.append(ServerSentEvent(name, data))
+        if data:
+            events.append(ServerSentEvent(name, data[0] if len(data) == 1 else b"\n".join(data)))

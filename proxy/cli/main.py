@@ -23,7 +23,7 @@ that speaks OpenAI's Chat Completions API.
 EPILOGUE = """\
 Settings come from options, then from EP_* variables, then from a .env file in the working
 directory. Providers' keys: EP_OPENAI_API_KEY or OPENAI_API_KEY, EP_ANTHROPIC_API_KEY or
-ANTHROPIC_API_KEY. The README lists all of them.
+ANTHROPIC_API_KEY. `.env.example` in the source lists all of them.
 
 Try it without any key:   execution-platform serve --sandbox
 """

@@ -4,9 +4,12 @@ import argparse
 import logging
 import sys
 
+from policy.decision import decide
 from proxy import server
+from proxy.cli.check import available, plain_request
 from proxy.service import Configuration, access_of, load_configuration
 from proxy.telemetry.setup import check_telemetry
+from translators.errors import NoProvider
 
 __all__ = ["run"]
 
@@ -41,12 +44,30 @@ def run(options: argparse.Namespace) -> int:
 
 def _announce(configuration: Configuration, url: str) -> None:
     policy, access = configuration.policy, access_of(configuration)
+    served = [name for name in policy.personas if _is_served(configuration, name)]
     print(f"Execution Platform listens on {url}")
     print(f"Personas: {', '.join(policy.personas)}")
+    if len(served) < len(policy.personas):
+        others = ", ".join(name for name in policy.personas if name not in served)
+        print(
+            f"\nNobody can serve {others}: `execution-platform check` says what is missing. "
+            "With --sandbox all of them answer, without keys."
+        )
     if configuration.settings.sandbox:
         print(SANDBOX)
-    print("\nTry:")
-    key = "" if access.open else " -H 'authorization: Bearer YOUR-CLIENT-KEY'"
-    print(EXAMPLE.format(url=url, key=key, persona=next(iter(policy.personas), "PERSONA")))
+    if served:
+        print("\nTry:")
+        key = "" if access.open else " -H 'authorization: Bearer YOUR-CLIENT-KEY'"
+        print(EXAMPLE.format(url=url, key=key, persona=served[0]))
     shown_key = "anything" if access.open else "YOUR-CLIENT-KEY"
     print(f"\nPoint your tool at it: base_url={url}/v1 api_key={shown_key}", flush=True)
+
+
+def _is_served(configuration: Configuration, persona: str) -> bool:
+    sandbox = configuration.settings.sandbox
+    reasons = available(configuration.policy, configuration.environment, sandbox=sandbox)
+    try:
+        decide(plain_request(persona), configuration.policy, reasons)
+    except NoProvider:
+        return False
+    return True

@@ -205,9 +205,9 @@ def _attempt_attributes(start: AttemptStart) -> dict[str, Any]:
         if value is not None and name in names.REQUEST_PARAMETERS:
             attributes[names.REQUEST_PARAMETERS[name]] = value
     if start.report.ignored:
-        attributes[names.IGNORED] = list(start.report.ignored)
+        attributes[names.IGNORED] = [path[:200] for path in start.report.ignored[:50]]
     if start.report.emulated:
-        attributes[names.EMULATED] = list(start.report.emulated)
+        attributes[names.EMULATED] = [path[:200] for path in start.report.emulated[:50]]
     return attributes
 
 

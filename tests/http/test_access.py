@@ -115,10 +115,14 @@ async def test_models_are_those_that_the_key_may_use(guarded: Proxy) -> None:
         assert_error(other, 404, code="model_not_found")
 
 
-async def test_probes_need_no_key(guarded: Proxy) -> None:
+async def test_probes_need_no_key_and_tell_details_to_those_who_have_one(guarded: Proxy) -> None:
     async with new_client(guarded) as client:
         assert (await client.get("/healthz")).status_code == 200
-        assert (await client.get("/readyz")).status_code in (200, 503)
+        for headers in ({}, _bearer("wrong")):
+            answer = await client.get("/readyz", headers=headers)
+            assert (answer.status_code, answer.json()) == (200, {"status": "degraded"})
+        answer = await client.get("/readyz", headers=_bearer(FIRST))
+        assert answer.json()["providers"]["openai"]["reachable"] is True
 
 
 async def test_the_clients_key_never_reaches_a_provider(

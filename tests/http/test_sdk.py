@@ -117,7 +117,7 @@ async def test_rows_10_91_a_stream_begins_with_the_role_and_ends_with_one_reason
 async def test_rows_1_to_9_tools_are_called_and_their_results_answered(
     sdk: AsyncOpenAI, dialect: str, count: int, stream: bool
 ) -> None:
-    names = ",".join(tool["function"]["name"] for tool in TOOLS[:count])  # pyright: ignore[reportGeneralTypeIssues, reportTypedDictNotRequiredAccess, reportUnknownVariableType]
+    names = ",".join(tool["function"]["name"] for tool in TOOLS[:count])
     messages: list[ChatCompletionMessageParam] = [_user(f"[sandbox tool={names}]")]
     answer = await _answer(sdk, f"{dialect}_only", messages, stream=stream)
     choice = answer.choices[0]

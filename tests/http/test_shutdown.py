@@ -124,7 +124,7 @@ async def test_a_stream_that_outlasts_the_limit_ends_with_an_error_event(
     assert "Traceback" not in proxy.log()
 
 
-@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+@pytest.mark.parametrize(("dialect", "stream"), [("openai", True), ("anthropic", False)])
 async def test_an_answer_that_did_not_begin_within_the_limit_is_a_503(
     start: Start, dialect: str, stream: bool
 ) -> None:
@@ -185,7 +185,8 @@ async def test_sigint_drains_as_well(start: Start) -> None:
     assert "Traceback" not in proxy.log()
 
 
-async def test_several_workers_serve_and_drain(start: Start, dialect: str) -> None:
+async def test_several_workers_serve_and_drain(start: Start) -> None:
+    dialect = "anthropic"
     proxy = start("--workers", "2")
 
     async def serves() -> bool:

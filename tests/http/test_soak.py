@@ -13,7 +13,10 @@ async def rounds(proxy: Proxy, dialect: str, count: int) -> None:
         await asyncio.gather(
             *(chat(proxy, f"{dialect}_only", "[sandbox words=60]", stream=True) for _ in range(12)),
             *(chat(proxy, f"{dialect}_only", "[sandbox words=60]") for _ in range(4)),
-            *(chat(proxy, f"{dialect}_only", "[sandbox error=3]", stream=True) for _ in range(2)),
+            *(
+                chat(proxy, f"{dialect}_only", "[sandbox words=60 error=9]", stream=True)
+                for _ in range(2)
+            ),
             *(chat(proxy, f"{dialect}_only", "[sandbox fail=400]") for _ in range(2)),
         )
 

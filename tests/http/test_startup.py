@@ -82,7 +82,7 @@ def test_a_policy_that_is_not_there_is_said_with_a_remedy(tmp_path: Path) -> Non
 VARIABLES = [
     ("EP_PORT", "eighty", "a whole number from 0 to 65535"),
     ("EP_TIMEOUT", "-1", "a number of seconds above 0"),
-    ("EP_HEARTBEAT", "often", "a number of seconds, or 0 for never"),
+    ("EP_HEARTBEAT", "often", "a number of seconds, or 0 for n"),
     ("EP_WORKERS", "0", "a whole number from 1"),
     ("EP_SANDBOX", "perhaps", "1 or 0"),
     ("EP_LOG_LEVEL", "loud", "one of debug, info"),

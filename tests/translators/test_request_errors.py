@@ -256,3 +256,28 @@ def test_no_json_breaks_the_parser(fields: Json):
 def test_no_bytes_break_the_parser(body: bytes):
     with pytest.raises(InvalidRequest):
         parse_request(body)
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"messages": [1] * 200_000}, "messages[0]"),
+        ({"messages": [{"role": "user", "content": [1] * 200_000}]}, "messages[0].content[0].type"),
+        ({"tools": [1] * 200_000}, "tools[0].type"),
+        ({"stop": [1] * 200_000}, "stop[0]"),
+        ({"metadata": {str(i): 1 for i in range(200_000)}}, "metadata"),
+    ],
+    ids=["messages", "content", "tools", "stop", "metadata"],
+)
+def test_a_million_mistakes_are_told_as_the_first(fields: dict[str, Any], param: str):
+    import tracemalloc
+
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x"}], **fields})
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidRequest) as caught:
+            parse_request(body.encode())
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
+    assert caught.value.param == param

@@ -12,6 +12,7 @@ import msgspec
 
 from translators.anthropic_messages.events import ErrorDetail
 from translators.errors import ErrorKind, ProviderError
+from translators.json import UNREADABLE
 from translators.retry_after import retry_after
 
 __all__ = ["error_from_event", "error_from_response"]
@@ -151,6 +152,9 @@ def _code(kind: ErrorKind, type: str | None, native: str | None, text: str) -> s
 def _error_code(detail: ErrorDetail) -> str | None:
     if not bytes(detail.details):
         return None
-    details: Any = msgspec.json.decode(detail.details)
+    try:
+        details: Any = msgspec.json.decode(detail.details)
+    except UNREADABLE:
+        return None
     code = cast("dict[str, Any]", details).get("error_code") if isinstance(details, dict) else None
     return code if isinstance(code, str) else None

@@ -12,6 +12,7 @@ from typing import Any, cast
 import msgspec
 
 from translators.errors import ProviderError
+from translators.json import UNREADABLE
 
 __all__ = [
     "Block",
@@ -151,7 +152,7 @@ def decode_event(data: bytes) -> Event:
         if (event := _unknown(data)) is not None:
             return event
         raise _malformed(f"an event with an unexpected field: {error}") from None
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         raise _malformed("an event that is not JSON") from None
 
 
@@ -167,7 +168,7 @@ def decode_message(data: bytes) -> Message:
         return msgspec.json.decode(data, type=Message)
     except msgspec.ValidationError as error:
         reason = str(error)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         raise _malformed("an answer that is not JSON") from None
     try:
         value = msgspec.json.decode(data)
@@ -177,13 +178,16 @@ def decode_message(data: bytes) -> Message:
                 block.clear()
                 block["type"] = kind
         return msgspec.convert(value, Message)
-    except (msgspec.ValidationError, TypeError, KeyError, AttributeError):
+    except (*UNREADABLE, TypeError, KeyError, AttributeError):
         raise _malformed(f"an answer with an unexpected field: {reason}") from None
 
 
 def _unknown(data: bytes) -> Event | None:
     """Return an event without contents if it is of a type, or about a type, that is unknown."""
-    value: Any = msgspec.json.decode(data)
+    try:
+        value: Any = msgspec.json.decode(data)
+    except UNREADABLE:
+        return None
     if not isinstance(value, dict):
         return None
     fields = cast("dict[str, Any]", value)

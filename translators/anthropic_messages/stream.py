@@ -26,7 +26,7 @@ from translators.anthropic_messages.events import (
 from translators.anthropic_messages.usage import merge_counts, to_service_tier, to_usage
 from translators.chunks import ChunkBuilder
 from translators.errors import ProviderError, StreamTruncated
-from translators.json import encode
+from translators.json import UNREADABLE, encode
 from translators.protocol import Chunk, Outcome, ResponseContext
 from translators.sse import ServerSentEvent
 from translators.wire.response import FinishReason
@@ -316,7 +316,12 @@ _WEB_CITATIONS = ("web_search_result_location", "search_result_location")
 def _whole_input(raw: msgspec.Raw) -> str:
     """Return the `input` a block began with as compact JSON."""
     data = bytes(raw)
-    return encode(msgspec.json.decode(data)).decode() if data and data != b"null" else "{}"
+    if not data or data == b"null":
+        return "{}"
+    try:
+        return encode(msgspec.json.decode(data)).decode()
+    except UNREADABLE:
+        raise _broken("arguments that are not JSON") from None
 
 
 def _unwrap(arguments: str) -> str:

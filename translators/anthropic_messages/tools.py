@@ -98,7 +98,10 @@ def _choice(chat: ChatCompletionRequest, report: ReportBuilder) -> Block | None:
         return {"type": "any"}
     if not isinstance(choice, NamedToolChoice):
         return {"type": "tool", "name": choice.name}
+    report_extras("tool_choice", choice.model_extra or {}, report)
     named = choice.function or choice.custom
+    if named is not None:
+        report_extras(f"tool_choice.{choice.type}", named.model_extra or {}, report)
     if choice.type == "allowed_tools" or named is None:
         raise report.reject("tool_choice", "a choice of `allowed_tools` is not translated yet.")
     return {"type": "tool", "name": named.name}
@@ -201,6 +204,9 @@ def call_block(call: ToolCall, *, id: str, report: ReportBuilder) -> Block:
     """Return the block of an earlier call."""
     extra = {name: value for name, value in (call.model_extra or {}).items() if name != "index"}
     report_extras("messages[].tool_calls[]", extra, report)
+    told = call.function or call.custom
+    if told is not None:
+        report_extras(f"messages[].tool_calls[].{call.type}", told.model_extra or {}, report)
     if call.function is not None:
         return function_call_block(call.function, id=id, report=report)
     # `parse_request` has seen to it that one of the two is there.

@@ -4,15 +4,17 @@ https://platform.openai.com/docs/guides/error-codes and the recorded answers; co
 send the same object with gaps, a bare string, FastAPI's `detail`, or a gateway's HTML page.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
 import msgspec
 
 from translators.errors import ErrorKind, ProviderError
+from translators.json import UNREADABLE
 from translators.retry_after import retry_after
 
-__all__ = ["error_from_object", "error_from_response"]
+__all__ = ["error_from_object", "error_from_response", "failed_midway"]
 
 _KIND_BY_STATUS: dict[int, ErrorKind] = {
     400: "invalid",
@@ -85,9 +87,10 @@ def _error(
     if code is not None and code.isdecimal():
         # The status once more, as gateways write it: no code that a client could act on.
         code = None
-    kind = _kind(status, code, native_type)
+    message = _string(error, "message")
+    kind = _kind(status, code, native_type, message)
     return ProviderError(
-        _string(error, "message") or fallback,
+        message or fallback,
         kind=kind,
         status=status,
         # Our own words stand for a refusal of our own key: the client's key is another.
@@ -99,23 +102,39 @@ def _error(
     )
 
 
-def _kind(status: int | None, code: str | None, native_type: str | None) -> ErrorKind:
+def _kind(
+    status: int | None, code: str | None, native_type: str | None, message: str | None
+) -> ErrorKind:
     if code == _BAD_CALL:
         return "server"
+    named = _KIND_BY_NAME.get(code or "") or _KIND_BY_NAME.get(native_type or "")
     by_status = _KIND_BY_STATUS.get(status) if status is not None else None
-    if by_status in (None, "rate_limit"):
-        for name in (code, native_type):
-            if name in _KIND_BY_NAME:
-                return _KIND_BY_NAME[name]
+    if named is not None and (by_status in (None, "rate_limit") or named in ("auth", "quota")):
+        return named
+    if by_status == "invalid" and message is not None and _ABOUT_A_KEY.search(message):
+        return "auth"
+    if status is not None and (status < 400 or (status == 404 and message is None)):
+        # A redirect, an answer of another kind, a page of some other server: not the API we
+        # were told of.
+        return "protocol"
     if by_status is not None:
         return by_status
-    return "invalid" if status is not None and 300 <= status < 500 else "server"
+    return "invalid" if status is not None and status < 500 else "server"
+
+
+_ABOUT_A_KEY = re.compile(r"\b(api[ _-]?key|credentials?)\b.*\b(provided|valid|invalid)\b", re.I)
+"""How compatible servers refuse our key with status 400."""
+
+
+def failed_midway() -> ProviderError:
+    """Return the error for an answer whose own finish reason is `error`, as gateways send it."""
+    return ProviderError("The provider failed in the middle of its answer.", kind="server")
 
 
 def _error_object(body: bytes) -> Mapping[str, Any]:
     try:
         parsed: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return {}
     if isinstance(parsed, list) and parsed:
         parsed = cast("list[Any]", parsed)[0]
@@ -133,7 +152,7 @@ def _error_object(body: bytes) -> Mapping[str, Any]:
 
 def _text(status: int, body: bytes) -> str:
     text = body[:300].decode("utf-8", "replace").strip()
-    if not text or text.startswith("<"):
+    if not text or text.startswith(("<", "{", "[")) or status < 300:
         return f"The provider answered with HTTP status {status} and no error message."
     return text
 

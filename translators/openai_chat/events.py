@@ -8,30 +8,38 @@ from typing import Any
 import msgspec
 
 from translators.errors import ProviderError
+from translators.json import UNREADABLE
 from translators.wire.response import CompletionTokensDetails, PromptTokensDetails, Usage
 
-__all__ = ["Choice", "Event", "decode"]
+__all__ = ["Choice", "Event", "decode", "usage_of"]
 
 
-class NativeUsage(msgspec.Struct):
-    """Token counts as servers send them: with gaps, and some of them as `12.0`."""
-
+class _Counts(msgspec.Struct):
     prompt_tokens: float | None = None
     completion_tokens: float | None = None
     total_tokens: float | None = None
     prompt_tokens_details: PromptTokensDetails | None = None
     completion_tokens_details: CompletionTokensDetails | None = None
 
-    def to_usage(self) -> Usage:
-        """Return the counts with the gaps filled."""
-        prompt, completion = int(self.prompt_tokens or 0), int(self.completion_tokens or 0)
-        return Usage(
-            prompt_tokens=prompt,
-            completion_tokens=completion,
-            total_tokens=int(self.total_tokens or 0) or prompt + completion,
-            prompt_tokens_details=self.prompt_tokens_details,
-            completion_tokens_details=self.completion_tokens_details,
-        )
+
+def usage_of(native: Any) -> Usage | None:
+    """Return token counts as servers send them: with gaps, as `12.0`, as `"12"`.
+
+    None where they cannot be read: the answer itself does not depend on them.
+    """
+    try:
+        counts = msgspec.convert(native, _Counts, strict=False)
+        prompt, completion = int(counts.prompt_tokens or 0), int(counts.completion_tokens or 0)
+        total = int(counts.total_tokens or 0)
+    except (msgspec.ValidationError, ValueError, OverflowError):
+        return None
+    return Usage(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        total_tokens=total or prompt + completion,
+        prompt_tokens_details=counts.prompt_tokens_details,
+        completion_tokens_details=counts.completion_tokens_details,
+    )
 
 
 class Delta(msgspec.Struct):
@@ -80,7 +88,7 @@ class Event(msgspec.Struct):
     object: str | None = None
     model: str | None = None
     choices: list[Choice] | None = None
-    usage: NativeUsage | None = None
+    usage: Any = None
     error: Any = None
 
 
@@ -95,7 +103,7 @@ def decode(data: bytes) -> Event:
     """
     try:
         return _decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise ProviderError(
             f"The provider sent something that is not a chat completion: {error}",
             kind="protocol",

@@ -13,8 +13,8 @@ What is touched, and why:
 from collections.abc import Sequence
 
 from translators.errors import StreamTruncated
-from translators.openai_chat.errors import error_from_object
-from translators.openai_chat.events import Choice, decode
+from translators.openai_chat.errors import error_from_object, failed_midway
+from translators.openai_chat.events import Choice, decode, usage_of
 from translators.protocol import Chunk, Outcome, ResponseContext
 from translators.sse import ServerSentEvent
 
@@ -50,6 +50,12 @@ class OpenAIChatStream:
         if data == b"[DONE]":
             self._done = True
             return ()
+        if b"\n" in data:
+            # One event of several lines: between JSON's tokens a space says the same.
+            data = data.replace(b"\n", b" ")
+        return self._chunk(event, data)
+
+    def _chunk(self, event: ServerSentEvent, data: bytes) -> Sequence[Chunk]:
         chunk = decode(data)
         if chunk.error is not None or event.event == b"error" or chunk.object == "error":
             raise error_from_object(data)
@@ -59,7 +65,7 @@ class OpenAIChatStream:
         if chunk.id:
             outcome.id = chunk.id
         if chunk.usage is not None:
-            outcome.usage = chunk.usage.to_usage()
+            outcome.usage = usage_of(chunk.usage) or outcome.usage
         if chunk.choices is None:
             # No chunk: a server's own event, which clients of OpenAI's chunks would choke on.
             return ()
@@ -87,6 +93,8 @@ class OpenAIChatStream:
     def _take(self, choice: Choice) -> bool:
         """Note what a choice says; return whether a client sees part of the answer in it."""
         payload = choice.delta is not None and choice.delta.payload
+        if choice.finish_reason == "error":
+            raise failed_midway()
         if choice.finish_reason:
             self.outcome.finish_reason = choice.finish_reason
             self._finished.add(choice.index)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from translators.errors import ProviderError
-from translators.openai_chat.errors import error_from_object
-from translators.openai_chat.events import decode
+from translators.openai_chat.errors import error_from_object, failed_midway
+from translators.openai_chat.events import decode, usage_of
 from translators.openai_chat.request import OpenAIChatOptions, to_native
 from translators.openai_chat.stream import OpenAIChatStream
 from translators.protocol import Completion, HttpRequest, Outcome, ResponseContext, Translated
@@ -36,11 +36,13 @@ class OpenAIChatTranslator:
             raise ProviderError("The provider's answer has no choices.", kind="protocol")
         if any(choice.finish_reason is None for choice in answer.choices):
             raise ProviderError("The provider's answer has no finish reason.", kind="protocol")
+        if any(choice.finish_reason == "error" for choice in answer.choices):
+            raise failed_midway()
         outcome = Outcome(
             id=answer.id,
             model=answer.model,
             finish_reason=answer.choices[0].finish_reason,
-            usage=answer.usage.to_usage() if answer.usage else None,
+            usage=usage_of(answer.usage) if answer.usage else None,
         )
         return Completion(native, outcome)
 

@@ -127,7 +127,7 @@ ContentPart = Annotated[
     Discriminator(_part_tag),
 ]
 
-Content = str | list[ContentPart]
+Content = str | Annotated[list[ContentPart], Field(fail_fast=True)]
 
 
 class InstructionMessage(WireModel):
@@ -182,7 +182,7 @@ class AssistantMessage(WireModel):
     content: Content | None = None
     refusal: str | None = None
     name: str | None = None
-    tool_calls: list[ToolCall] | None = None
+    tool_calls: Annotated[list[ToolCall], Field(fail_fast=True)] | None = None
     function_call: FunctionCall | None = None
     audio: AudioReference | None = None
 

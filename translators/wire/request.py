@@ -6,10 +6,10 @@ here, with the parameter's path, whatever the target.
 """
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import pydantic
-from pydantic import Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import ErrorDetails
 
 from translators.errors import InvalidRequest
@@ -27,6 +27,18 @@ __all__ = [
 
 # JSON numbers beyond this cannot be written by every encoder between here and a provider.
 Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+
+
+MOST_ENTRIES = 4096
+"""Of a mapping whose keys are the client's. A list stops at its first wrong entry (`fail_fast`);
+a mapping does not, and pydantic would collect an error for each of a million entries."""
+
+
+def _not_too_many(values: Any) -> Any:
+    entries = cast("dict[str, Any]", values) if isinstance(values, dict) else {}
+    if len(entries) > MOST_ENTRIES:
+        raise ValueError(f"it has more than {MOST_ENTRIES} entries")
+    return cast("Any", values)
 
 
 class FunctionDefinition(WireModel):
@@ -91,7 +103,7 @@ class AllowedTools(WireModel):
     """A subset of the tools."""
 
     mode: Literal["auto", "required"]
-    tools: list[dict[str, Any]]
+    tools: Annotated[list[dict[str, Any]], Field(fail_fast=True)]
 
 
 class NamedToolChoice(WireModel):
@@ -133,17 +145,17 @@ class ChatCompletionRequest(WireModel):
     """A chat request; `model` names a persona."""
 
     model: str = Field(min_length=1)
-    messages: list[Message] = Field(min_length=1)
+    messages: Annotated[list[Message], Field(fail_fast=True)] = Field(min_length=1)
     audio: dict[str, Any] | None = None
     frequency_penalty: float | None = None
     function_call: Literal["none", "auto"] | NamedTool | None = None
-    functions: list[FunctionDefinition] | None = None
-    logit_bias: dict[str, int] | None = None
+    functions: Annotated[list[FunctionDefinition], Field(fail_fast=True)] | None = None
+    logit_bias: Annotated[dict[str, int], BeforeValidator(_not_too_many)] | None = None
     logprobs: bool | None = None
     max_completion_tokens: Int64 | None = Field(default=None, ge=1)
     max_tokens: Int64 | None = Field(default=None, ge=1)
-    metadata: dict[str, str] | None = None
-    modalities: list[str] | None = None
+    metadata: Annotated[dict[str, str], BeforeValidator(_not_too_many)] | None = None
+    modalities: Annotated[list[str], Field(fail_fast=True)] | None = None
     moderation: dict[str, Any] | None = None
     n: int | None = Field(default=None, ge=1, le=128)
     parallel_tool_calls: bool | None = None
@@ -157,13 +169,13 @@ class ChatCompletionRequest(WireModel):
     safety_identifier: str | None = None
     seed: Int64 | None = None
     service_tier: str | None = None
-    stop: str | list[str] | None = None
+    stop: str | Annotated[list[str], Field(fail_fast=True)] | None = None
     store: bool | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     temperature: float | None = Field(default=None, ge=0, le=2)
     tool_choice: ToolChoice | None = None
-    tools: list[Tool] | None = None
+    tools: Annotated[list[Tool], Field(fail_fast=True)] | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
     top_p: float | None = Field(default=None, ge=0, le=1)
     user: str | None = None
@@ -281,7 +293,8 @@ def _invalid(errors: list[ErrorDetails]) -> InvalidRequest:
             code="missing_required_parameter",
         )
     code = "invalid_type" if error["type"].endswith("_type") else "invalid_value"
-    return InvalidRequest(f"Invalid value for '{param}': {error['msg']}.", param=param, code=code)
+    message = error["msg"].removeprefix("Value error, ")
+    return InvalidRequest(f"Invalid value for '{param}': {message}.", param=param, code=code)
 
 
 def _path(loc: tuple[int | str, ...]) -> str:
@@ -292,7 +305,8 @@ def _path(loc: tuple[int | str, ...]) -> str:
             path += f"[{step}]"
         elif not _is_union_member(loc, i):
             path += f".{step}" if path else step
-    return path
+    # A key of the client's own may be part of it, of any length.
+    return path[:200]
 
 
 _LISTS_OF_UNIONS = ("messages", "tools")

@@ -34,8 +34,8 @@ def test_openais_object_is_carried_over():
 
 
 STATUSES: list[tuple[int, ErrorKind]] = [
-    (301, "invalid"), (400, "invalid"), (401, "auth"), (402, "quota"), (403, "auth"),
-    (404, "not_found"), (405, "invalid"), (408, "timeout"), (409, "conflict"),
+    (400, "invalid"), (401, "auth"), (402, "quota"), (403, "auth"),
+    (405, "invalid"), (408, "timeout"), (409, "conflict"),
     (413, "too_large"), (415, "invalid"), (418, "invalid"), (422, "invalid"),
     (429, "rate_limit"), (500, "server"), (501, "server"), (502, "server"),
     (503, "overloaded"), (504, "timeout"), (520, "server"), (529, "overloaded"),
@@ -77,7 +77,6 @@ def test_row_96_openais_codes_reach_the_client():
     body = openai_error(code="context_length_exceeded", type="invalid_request_error")
     assert error_of(400, body).code == "context_length_exceeded"
     assert error_of(404, openai_error(code="model_not_found")).code == "model_not_found"
-    assert error_of(404, b"").code == "model_not_found"
     assert error_of(429, openai_error()).code == "rate_limit_exceeded"
 
 
@@ -179,3 +178,30 @@ def test_no_json_breaks_the_table(status: int, body: Any):
 def test_row_75_a_call_that_the_model_wrote_wrong_is_not_the_clients_fault():
     error = error_of(400, openai_error(type="invalid_request_error", code="tool_use_failed"))
     assert (error.kind, error.status_hint, error.status) == ("server", 502, 400)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>nginx</html>", {"id": "an answer"}], ids=repr)
+@pytest.mark.parametrize("status", [200, 301, 307, 404])
+def test_what_does_not_come_from_the_api_is_not_the_clients_fault(status: int, body: Any):
+    error = error_of(status, body)
+    assert (error.kind, error.status_hint) == ("protocol", 502)
+    assert "answer" not in error.message.replace("answered", "")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        openai_error(code="invalid_api_key", message="Incorrect API key provided: SECRET-1"),
+        {"code": "bad argument", "error": "Incorrect API key provided: SECRET-1"},
+        openai_error(message="API key not valid. Please pass a valid API key: SECRET-1"),
+    ],
+)
+def test_a_key_that_is_refused_with_400_is_still_ours_and_is_not_repeated(body: Any):
+    error = error_of(400, body)
+    assert (error.kind, error.status_hint) == ("auth", 502)
+    assert "SECRET" not in json.dumps(error.to_wire())
+
+
+def test_a_body_nested_beyond_reading_is_an_error_like_any_other():
+    error = error_of(500, b'{"error":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+    assert error.kind == "server"
