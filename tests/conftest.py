@@ -1,11 +1,19 @@
 """Fixtures that every folder of tests may use."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
+from tests.openai_recordings import recorded_folder
 from tests.providers import UPSTREAM_KEY, closed_port, deaf_port, standard_policy
 from tests.serving import Proxy, SandboxProcess
+
+
+def pytest_sessionstart() -> None:
+    """In CI a part that is missing is a failure; elsewhere its tests are skipped and say so."""
+    if os.environ.get("CI") == "true" and not recorded_folder().is_dir():
+        raise pytest.UsageError(f"CI needs the recorded traffic, and {recorded_folder()} is empty")
 
 
 @pytest.fixture(scope="session")

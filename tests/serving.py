@@ -34,7 +34,9 @@ def clean_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
 class _Process:
     """A child process; its working directory is empty, so that no `.env` is found there."""
 
-    def __init__(self, module: str, arguments: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(
+        self, module: str, arguments: Sequence[str], env: Mapping[str, str], *, unread: bool = False
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="ep-test-")
         self._log = Path(self._folder.name) / "stderr"
         with self._log.open("wb") as stderr:
@@ -42,8 +44,8 @@ class _Process:
                 [sys.executable, "-m", module, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                # A file: a pipe that nobody reads would stop the process when it is full.
-                stderr=stderr,
+                # A file, unless the point is a pipe that fills up because nobody reads it.
+                stderr=subprocess.PIPE if unread else stderr,
                 text=True,
                 env=clean_environment(env),
                 cwd=self._folder.name,
@@ -102,6 +104,8 @@ class _Process:
             self._reader.join(5)
             assert self._popen.stdout is not None
             self._popen.stdout.close()
+            if self._popen.stderr is not None:
+                self._popen.stderr.close()
 
     def __enter__(self) -> Self:
         return self
@@ -121,6 +125,7 @@ class Proxy(_Process):
         env: Variables beside the cleaned environment.
         policy: Written to a file that `--policy` names: a text, or what becomes JSON (which is
             YAML as well).
+        unread: Standard error is a pipe that nobody reads.
     """
 
     def __init__(
@@ -128,13 +133,14 @@ class Proxy(_Process):
         *arguments: str,
         env: Mapping[str, str] | None = None,
         policy: Mapping[str, Any] | str | None = None,
+        unread: bool = False,
     ) -> None:
         self._files = tempfile.TemporaryDirectory(prefix="ep-policy-")
         if policy is not None:
             path = Path(self._files.name) / "policy.yaml"
             path.write_text(policy if isinstance(policy, str) else json.dumps(policy))
             arguments = (*arguments, "--policy", str(path))
-        super().__init__("proxy", ["serve", "--port", "0", *arguments], env or {})
+        super().__init__("proxy", ["serve", "--port", "0", *arguments], env or {}, unread=unread)
         try:
             found = re.fullmatch(r"Execution Platform listens on (\S+:(\d+))\n", self.line())
             assert found is not None

@@ -14,6 +14,7 @@ import pytest
 from tests.http.wire import (
     CHAT,
     Connection,
+    Upstream,
     assert_error_object,
     body_of,
     chat,
@@ -126,17 +127,16 @@ async def test_a_stream_that_outlasts_the_limit_ends_with_an_error_event(
 
 @pytest.mark.parametrize(("dialect", "stream"), [("openai", True), ("anthropic", False)])
 async def test_an_answer_that_did_not_begin_within_the_limit_is_a_503(
-    start: Start, dialect: str, stream: bool
+    start: Start, upstream: Upstream, dialect: str, stream: bool
 ) -> None:
     proxy = start(EP_DRAIN_TIMEOUT="1")
     body = body_of(f"{dialect}_only", "[sandbox delay=60]", stream=stream)
     async with await Connection.ask(proxy, body) as client:
 
         async def arrived() -> bool:
-            return proxy.running
+            return await upstream.count("started", dialect) == 1
 
         await eventually(arrived)
-        await asyncio.sleep(0.2)
         proxy.send(signal.SIGTERM)
         top, _, answer = (await client.rest()).partition(b"\r\n\r\n")
     await _stopped(proxy)

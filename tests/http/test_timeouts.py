@@ -23,8 +23,8 @@ async def test_no_first_token_in_time_is_a_504(
 async def test_row_67_a_stream_may_last_longer_than_every_silence(
     proxy: Proxy, dialect: str
 ) -> None:
-    """Limits of 0.5 s on silence, and 1.5 s of an answer that keeps coming."""
-    text = "[sandbox gap=0.1 words=15 chunks=15]"
+    """Limits of 0.5 s on silence, and 1.2 s of an answer that keeps coming."""
+    text = "[sandbox gap=0.1 words=12 chunks=12]"
     answer = await chat(proxy, f"short_{dialect}_only", text, stream=True)
     assert events_of(answer.content)[-1] == "[DONE]"
 
@@ -32,7 +32,7 @@ async def test_row_67_a_stream_may_last_longer_than_every_silence(
 async def test_row_67_the_servers_own_limit_does_not_end_a_stream_that_began(
     hasty: Proxy, dialect: str
 ) -> None:
-    text = "[sandbox gap=0.1 words=15 chunks=15]"
+    text = "[sandbox gap=0.1 words=12 chunks=12]"
     answer = await chat(hasty, f"{dialect}_only", text, stream=True)
     assert events_of(answer.content)[-1] == "[DONE]"
 
