@@ -99,9 +99,7 @@ class ChunkBuilder:
         head = b'{"tool_calls":[{"index":%d,"function":{"arguments":' % self._tools[key]
         return Chunk(self._prefix + head + encode(text) + b"}}]}" + self._suffix, True)
 
-    def custom_call(
-        self, key: Hashable, *, id: str, name: str, input: str, **extra: Any
-    ) -> Chunk:
+    def custom_call(self, key: Hashable, *, id: str, name: str, input: str, **extra: Any) -> Chunk:
         """Return a whole call of a custom tool; `extra` are further fields of it."""
         index = self._tools.setdefault(key, len(self._tools))
         custom = {"name": name, "input": input}
