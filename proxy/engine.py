@@ -7,7 +7,7 @@ provider's or an error.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import TracebackType
@@ -36,7 +36,7 @@ SHORTEST_CALL = 0.01
 """Seconds; with less than that left, no provider is asked."""
 
 ResultT = TypeVar("ResultT")
-_Askable = tuple[Target, Prepared]
+_Askable = tuple[int, Prepared]
 _Run = Callable[[Prepared, Attempt], Awaitable[ResultT]]
 
 
@@ -122,10 +122,10 @@ class Engine:
     ) -> ResultT:
         refusals: list[TranslationError] = []
         failure: ProviderError | None = None
-        askable = self._askable(exchange, decision, refusals)
-        current = next(askable, None)
+        current = self._next_askable(exchange, decision, 0, refusals)
         while current is not None:
-            target, prepared = current
+            position, prepared = current
+            target = decision.targets[position]
             following: _Askable | None = None
             reason = "fallback" if failure else "initial"
             while True:
@@ -142,7 +142,9 @@ class Engine:
                     error.provider = target.provider
                     failure = error
                 # Only now: most requests need one target, and translating costs time.
-                following = following or next(askable, None)
+                following = following or self._next_askable(
+                    exchange, decision, position + 1, refusals
+                )
                 if not await self._try_again(
                     exchange, failure, reason, more_targets=following is not None
                 ):
@@ -152,18 +154,25 @@ class Engine:
         # A provider that failed says more than one that could not even be asked.
         raise failure or refusals[0]
 
-    def _askable(
-        self, exchange: Exchange, decision: Decision, refusals: list[TranslationError]
-    ) -> Iterator[_Askable]:
-        """Yield the targets that can be asked, each with its request; collect why others cannot."""
-        for target in decision.targets:
+    def _next_askable(
+        self,
+        exchange: Exchange,
+        decision: Decision,
+        position: int,
+        refusals: list[TranslationError],
+    ) -> _Askable | None:
+        """Return the first target from `position` on that can be asked, with its request.
+
+        Why the others cannot be asked is added to `refusals`.
+        """
+        for index in range(position, len(decision.targets)):
+            target = decision.targets[index]
             try:
-                prepared = self._prepare(exchange, decision, target)
+                return index, self._prepare(exchange, decision, target)
             except TranslationError as error:
                 refusals.append(error)
                 _rejected(exchange, target, error)
-            else:
-                yield target, prepared
+        return None
 
     async def _try_again(
         self, exchange: Exchange, failure: ProviderError, reason: str, *, more_targets: bool
@@ -288,7 +297,7 @@ async def _read_head(answer: AnswerStream) -> list[list[Chunk]]:
 
 
 def _rejected(exchange: Exchange, target: Target, error: TranslationError) -> None:
-    exchange.untranslatable.append((target.provider, error.param or ""))
+    exchange.untranslatable += ((target.provider, error.param or ""),)
     exchange.span.event(
         "ep.route.rejected",
         {

@@ -68,7 +68,7 @@ class Exchange:
     decision: Decision | None = None
     target: Target | None = None
     report: Report = field(default_factory=Report)
-    untranslatable: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    untranslatable: tuple[tuple[str, str], ...] = ()
     attempts: int = 0
     waited: float = 0.0
     committed: float | None = None
