@@ -1,6 +1,6 @@
 """Start-up, memory per open stream and added latency of one worker.
 
-    python -m tests.benchmarks.streams [--streams 1000] [--seconds 20]
+    python -m tests.benchmarks.streams [--streams 1000] [--seconds 20] [--ramp 5]
 
 A server process as users run it, between the sandbox (the provider) and plain sockets (the
 clients), both in this process. Loopback only; bounded in count and time. Prints a table.
@@ -97,8 +97,10 @@ async def one_stream(port: int, persona: str, text: str, counts: dict[str, int])
         writer.close()
 
 
-async def streams(pid: int, port: int, persona: str, count: int, seconds: float) -> None:
-    """Open many slow streams at once; print memory per stream."""
+async def streams(
+    pid: int, port: int, persona: str, *, count: int, seconds: float, ramp: float
+) -> None:
+    """Open many slow streams within `ramp` seconds; print memory per stream."""
     gap = 1.0
     text = f"[sandbox gap={gap} chunks={int(seconds / gap)} words={int(seconds / gap) * 4}]"
     await asyncio.gather(
@@ -106,9 +108,13 @@ async def streams(pid: int, port: int, persona: str, count: int, seconds: float)
     )
     idle = rss(pid)
     counts = new_counts()
-    tasks = [asyncio.create_task(one_stream(port, persona, text, counts)) for _ in range(count)]
     plateau, most = 0, 0
     begun = time.perf_counter()
+    tasks: list[asyncio.Task[None]] = []
+    for _ in range(count):
+        tasks.append(asyncio.create_task(one_stream(port, persona, text, counts)))
+        if ramp:
+            await asyncio.sleep(ramp / count)
     while not all(task.done() for task in tasks):
         await asyncio.sleep(0.25)
         most = max(most, counts["open"])
@@ -166,7 +172,14 @@ async def measure(options: argparse.Namespace) -> None:
                         f"  {persona:7} not streamed, one connection: p50 {times[250]:.2f} ms, "
                         f"p99 {times[495]:.2f} ms, the sandbox's own time included"
                     )
-                    await streams(process.pid, port, persona, options.streams, options.seconds)
+                    await streams(
+                        process.pid,
+                        port,
+                        persona,
+                        count=options.streams,
+                        seconds=options.seconds,
+                        ramp=options.ramp,
+                    )
                 finally:
                     process.terminate()
                     await asyncio.to_thread(process.wait)
@@ -177,6 +190,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streams", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--ramp", type=float, default=5, help="0: all in the same instant")
     asyncio.run(measure(parser.parse_args()))
 
 
