@@ -55,7 +55,7 @@ class Settings:
         heartbeat: A stream's silence after which a comment is sent, and between two of them;
             0: never (`EP_HEARTBEAT`).
         max_body_bytes: The largest request body (`EP_MAX_BODY_BYTES`).
-        body_timeout: The longest wait for a request's body (`EP_BODY_TIMEOUT`).
+        body_timeout: The longest wait for a request's head, and for its body (`EP_BODY_TIMEOUT`).
         drain_timeout: How long open answers may go on after SIGTERM (`EP_DRAIN_TIMEOUT`).
         sandbox: Whether the simulated providers stand in for the real ones (`EP_SANDBOX`).
         strict: Overrides the policy's `strict`; None: as the policy says (`EP_STRICT`).

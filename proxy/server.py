@@ -11,6 +11,7 @@ from uvicorn.supervisors import Multiprocess
 
 from proxy.app import create_app
 from proxy.config import ConfigurationError
+from proxy.connection import Connection
 from proxy.service import Configuration, access_of
 
 __all__ = ["bind", "run"]
@@ -104,7 +105,7 @@ def run(
         factory=several,
         workers=settings.workers,
         loop="uvloop",
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="on",
         log_level="warning" if settings.log_level in ("debug", "info") else settings.log_level,

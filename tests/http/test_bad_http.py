@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -199,6 +200,81 @@ async def test_a_body_of_one_byte_a_second_is_a_408(hasty: Proxy) -> None:
     assert body["error"]["code"] == "request_timeout"
 
 
+@pytest.mark.parametrize("sent", [b"", b"POST /v1", head(length=5)[:-4]], ids=range(3))
+async def test_a_head_that_does_not_come_is_a_408(hasty: Proxy, sent: bytes) -> None:
+    status, headers, body = await _raw(hasty, sent)
+    assert (status, headers["connection"]) == (408, "close")
+    assert_error_object(body["error"])
+    assert body["error"]["code"] == "request_timeout"
+
+
+async def test_the_head_of_a_second_request_that_does_not_come_is_a_408(hasty: Proxy) -> None:
+    async with await Connection.open(hasty) as connection:
+        await connection.send(head(length=len(BODY)) + BODY + b"POST /v1")
+        received = await connection.rest()
+    assert received.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"HTTP/1.1 408 Request Timeout\r\n" in received
+
+
+async def test_a_late_second_head_does_not_end_the_first_answer(hasty: Proxy) -> None:
+    data = json.dumps(
+        body_of("openai_only", "[sandbox gap=0.1 words=15 chunks=15]", stream=True)
+    ).encode()
+    async with await Connection.open(hasty) as connection:
+        await connection.send(head(length=len(data)) + data + b"POST /v1")
+        received = await connection.rest()
+    assert b"data: [DONE]\n\n" in received
+    assert b"HTTP/1.1 408 Request Timeout\r\n" in received
+
+
+ENDLESS = {
+    "path": b"GET /",
+    "header": b"GET /healthz HTTP/1.1\r\nx: ",
+    "name": b"GET /healthz HTTP/1.1\r\n",
+    "trailer": head(length=None) + b"2\r\n{}\r\n0\r\nx: ",
+    "extension": head(length=None) + b"2;x=",
+}
+
+
+@pytest.mark.parametrize("start", ENDLESS.values(), ids=ENDLESS)
+async def test_a_head_without_end_is_cut_off_and_fills_no_memory(
+    proxy: Proxy, start: bytes
+) -> None:
+    before = proxy.rss()
+    sent = 0
+    async with await Connection.open(proxy) as connection:
+        answer = asyncio.create_task(connection.rest())
+        with suppress(ConnectionError):
+            await connection.send(start)
+            while sent < 64 * MIB and not answer.done():
+                await connection.send(b"a" * 65536)
+                sent += 65536
+        received = await answer
+    assert sent < 16 * MIB
+    assert proxy.rss() - before < 8 * MIB
+    # The client may have been told, if it read in time.
+    assert not received or b" 431 " in received or b" 400 " in received or b" 413 " in received
+
+
+async def test_many_headers_without_end_are_cut_off(proxy: Proxy) -> None:
+    async with await Connection.open(proxy) as connection:
+        with suppress(ConnectionError):
+            await connection.send(b"GET /healthz HTTP/1.1\r\n")
+            for number in range(20_000):
+                await connection.send(b"x-%d: abcdefgh\r\n" % number)
+        await connection.rest()
+        with pytest.raises(ConnectionError):
+            for _ in range(100):
+                await connection.send(b"x: y\r\n")
+                await asyncio.sleep(0.01)
+
+
+async def test_a_head_of_usual_size_is_served(proxy: Proxy) -> None:
+    headers = {f"x-{number}": "y" * 500 for number in range(60)}
+    answer = await chat(proxy, "openai_only", headers=headers)
+    assert answer.status_code == 200
+
+
 async def test_a_client_that_leaves_in_the_middle_of_its_body_disturbs_nobody(
     proxy: Proxy, upstream: Upstream
 ) -> None:
@@ -262,9 +338,10 @@ BROKEN_HTTP = [
 async def test_what_is_no_http_is_a_400_and_the_end_of_the_connection(
     proxy: Proxy, data: bytes
 ) -> None:
-    async with await Connection.open(proxy) as connection:
-        await connection.send(data)
-        assert (await connection.rest()).startswith(b"HTTP/1.1 400 ")
+    status, headers, body = await _raw(proxy, data)
+    assert (status, headers["connection"]) == (400, "close")
+    assert_error_object(body["error"])
+    assert body["error"]["code"] == "invalid_http"
 
 
 async def test_broken_chunks_end_the_connection(proxy: Proxy, upstream: Upstream) -> None:

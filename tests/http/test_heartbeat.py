@@ -105,20 +105,20 @@ async def test_a_wait_before_a_retry_is_filled_with_comments(pinging: Proxy, dia
     assert events_of(answer.content)[-1] == "[DONE]"
 
 
-async def test_a_heartbeat_of_nothing_means_never(hasty: Proxy, dialect: str) -> None:
+async def test_a_heartbeat_of_nothing_means_never(hasty: Proxy) -> None:
     text = "[sandbox first=0.7 words=20]"
-    answer = await chat(hasty, f"{dialect}_only", text, stream=True)
+    answer = await chat(hasty, "openai_only", text, stream=True)
     assert answer.status_code == 200
     assert ": ping" not in answer.text
 
 
-async def test_the_default_is_silent_for_a_short_while(proxy: Proxy, dialect: str) -> None:
-    answer = await chat(proxy, f"{dialect}_only", "[sandbox first=0.5 words=20]", stream=True)
+async def test_the_default_is_silent_for_a_short_while(proxy: Proxy) -> None:
+    answer = await chat(proxy, "openai_only", "[sandbox first=0.5 words=20]", stream=True)
     assert ": ping" not in answer.text
 
 
-async def test_an_answer_that_is_not_streamed_has_no_comment(pinging: Proxy, dialect: str) -> None:
-    answer = await chat(pinging, f"{dialect}_only", "[sandbox delay=0.6]")
+async def test_an_answer_that_is_not_streamed_has_no_comment(pinging: Proxy) -> None:
+    answer = await chat(pinging, "openai_only", "[sandbox delay=0.6]")
     assert answer.json()["object"] == "chat.completion"
 
 

@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -52,15 +54,47 @@ WRONG: list[tuple[str, str, int, str, str]] = [
 ]  # fmt: skip
 
 
+Start = Callable[..., Future[subprocess.CompletedProcess[str]]]
+
+
+@pytest.fixture(scope="module")
+def start() -> Iterator[Start]:
+    """Starts servers that are not going to serve, two at a time: each takes a while to load."""
+    with ThreadPoolExecutor(2) as pool:
+
+        def start(*arguments: str, **env: str) -> Future[subprocess.CompletedProcess[str]]:
+            return pool.submit(run_to_end, "serve", *arguments, env=env)
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def policies(
+    start: Start, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[Path, Future[subprocess.CompletedProcess[str]]]]:
+    """What becomes of each wrong policy."""
+    started: dict[str, tuple[Path, Future[subprocess.CompletedProcess[str]]]] = {}
+    for name, text, *_ in WRONG:
+        path = tmp_path_factory.mktemp("policy") / "mine.yaml"
+        path.write_text(text)
+        started[name] = path, start("--sandbox", "--port", "0", "--policy", str(path))
+    return started
+
+
 @pytest.mark.parametrize(
-    ("text", "line", "key", "remedy"), [pytest.param(*row[1:], id=row[0]) for row in WRONG]
+    ("name", "line", "key", "remedy"),
+    [pytest.param(name, *expected, id=name) for name, _, *expected in WRONG],
 )
 def test_a_wrong_policy_stops_the_start_with_file_line_key_and_remedy(
-    tmp_path: Path, text: str, line: int, key: str, remedy: str
+    policies: dict[str, tuple[Path, Future[subprocess.CompletedProcess[str]]]],
+    *,
+    name: str,
+    line: int,
+    key: str,
+    remedy: str,
 ) -> None:
-    path = tmp_path / "mine.yaml"
-    path.write_text(text)
-    done = run_to_end("serve", "--sandbox", "--port", "0", "--policy", str(path))
+    path, future = policies[name]
+    done = future.result()
     assert done.returncode == 1
     # Nothing was announced, so nothing listens.
     assert done.stdout == ""
@@ -93,14 +127,28 @@ VARIABLES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value", "remedy"), VARIABLES, ids=[row[0] for row in VARIABLES])
-def test_a_wrong_variable_stops_the_start_with_name_and_remedy(
-    name: str, value: str, remedy: str
-) -> None:
+@pytest.fixture(scope="module")
+def variables(start: Start) -> dict[str, Future[subprocess.CompletedProcess[str]]]:
+    """What becomes of each wrong variable."""
     # Options win over variables.
     options = {"EP_SANDBOX": ("--sandbox",), "EP_PORT": ("--port", "0")}
-    arguments = [word for key, words in options.items() if key != name for word in words]
-    done = run_to_end("serve", *arguments, env={name: value})
+    return {
+        name: start(
+            *(word for key, words in options.items() if key != name for word in words),
+            **{name: value},
+        )
+        for name, value, _ in VARIABLES
+    }
+
+
+@pytest.mark.parametrize(("name", "value", "remedy"), VARIABLES, ids=[row[0] for row in VARIABLES])
+def test_a_wrong_variable_stops_the_start_with_name_and_remedy(
+    variables: dict[str, Future[subprocess.CompletedProcess[str]]],
+    name: str,
+    value: str,
+    remedy: str,
+) -> None:
+    done = variables[name].result()
     assert (done.returncode, done.stdout) == (1, "")
     assert name in done.stderr
     assert remedy in done.stderr

@@ -222,7 +222,7 @@ class Connection:
             try:
                 while data := await self.reader.read(65536):
                     self.received += data
-            except ConnectionResetError:
+            except ConnectionError:
                 pass
         return self.received
 
