@@ -14,8 +14,10 @@ class Call:
         carrier: Trace context to send along, as header names and values.
         status: The HTTP status of the answer.
         request_id: The provider's id of the request.
+        follow_ups: Further requests that the answer took, after the first.
     """
 
     carrier: Mapping[str, str] = field(default_factory=dict[str, str])
     status: int | None = None
     request_id: str | None = None
+    follow_ups: int = 0

@@ -325,6 +325,11 @@ class SandboxUrls(Protocol):
         """Of the dialect `anthropic_messages`."""
         ...
 
+    @property
+    def gemini_base_url(self) -> str:
+        """Of the dialect `gemini_generate`."""
+        ...
+
 
 _SANDBOX_KEYS: Final[Mapping[str, str]] = {"EP_SANDBOX_KEY": "sandbox"}
 """Stands for the key of every simulated provider; no real key ever goes to the sandbox."""
@@ -339,6 +344,7 @@ def with_sandbox(policy: Policy, sandbox: SandboxUrls) -> Policy:
     urls = {
         "openai_chat": sandbox.openai_base_url,
         "anthropic_messages": sandbox.anthropic_base_url,
+        "gemini_generate": sandbox.gemini_base_url,
     }
     return policy.replace(
         providers={

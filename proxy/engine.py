@@ -15,12 +15,12 @@ from typing import TypeVar
 
 from policy.decision import Decision, decide
 from policy.fallback import next_step
-from policy.personas import apply
 from policy.schema import Policy, Target
 from proxy.attempt import Attempt, TimeLimit
 from proxy.delivery import Delivery
 from proxy.exchange import Exchange
-from proxy.provider import AnswerStream, ChatProvider, Prepared
+from proxy.preparation import Preparation
+from proxy.provider import AnswerStream, Prepared
 from translators.errors import (
     AccessDenied,
     ExecutionPlatformError,
@@ -28,7 +28,7 @@ from translators.errors import (
     TimeoutError,
     TranslationError,
 )
-from translators.protocol import Chunk, Completion, ResponseContext
+from translators.protocol import Chunk, Completion
 
 __all__ = ["Engine"]
 
@@ -47,17 +47,15 @@ class Engine:
     Attributes:
         policy: Personas and provider rows.
         availability: For each provider, why it cannot be used, or None.
-        providers: Those that can be used.
+        preparation: Makes requests ready for a provider.
         timeout: Seconds that an answer may take to begin, over all attempts; also a whole
             answer that is not streamed.
-        strict: Refuse a request of which a provider would ignore something.
     """
 
     policy: Policy
     availability: Mapping[str, str | None]
-    providers: Mapping[str, ChatProvider]
+    preparation: Preparation
     timeout: float = 300.0
-    strict: bool = False
 
     def decide(self, exchange: Exchange) -> Decision:
         """Choose where the request may go.
@@ -122,7 +120,7 @@ class Engine:
     ) -> ResultT:
         refusals: list[TranslationError] = []
         failure: ProviderError | None = None
-        current = self._next_askable(exchange, decision, 0, refusals)
+        current = await self._next_askable(exchange, decision, 0, refusals)
         while current is not None:
             position, prepared = current
             target = decision.targets[position]
@@ -142,7 +140,7 @@ class Engine:
                     error.provider = target.provider
                     failure = error
                 # Only now: most requests need one target, and translating costs time.
-                following = following or self._next_askable(
+                following = following or await self._next_askable(
                     exchange, decision, position + 1, refusals
                 )
                 if not await self._try_again(
@@ -154,7 +152,7 @@ class Engine:
         # A provider that failed says more than one that could not even be asked.
         raise failure or refusals[0]
 
-    def _next_askable(
+    async def _next_askable(
         self,
         exchange: Exchange,
         decision: Decision,
@@ -168,7 +166,7 @@ class Engine:
         for index in range(position, len(decision.targets)):
             target = decision.targets[index]
             try:
-                return index, self._prepare(exchange, decision, target)
+                return index, await self.preparation.prepare(exchange, decision, target)
             except TranslationError as error:
                 refusals.append(error)
                 _rejected(exchange, target, error)
@@ -195,30 +193,6 @@ class Engine:
         exchange.waited += step.delay
         await asyncio.sleep(step.delay)
         return True
-
-    def _prepare(self, exchange: Exchange, decision: Decision, target: Target) -> Prepared:
-        # The persona's request is made anew for each target and let go: most have only one.
-        chat = apply(exchange.request, self.policy.personas.get(decision.persona))
-        context = ResponseContext(
-            id=f"chatcmpl-{exchange.request_id.removeprefix('req_')}",
-            created=int(time.time()),
-            model=target.model,
-            include_usage=chat.wants_usage,
-            custom_tools=chat.custom_tool_names,
-            legacy_functions=chat.uses_functions,
-        )
-        provider = self.providers[target.provider]
-        prepared = provider.prepare(chat, model=target.model, context=context)
-        ignored = prepared.report.ignored
-        if ignored and (exchange.strict or self.strict):
-            raise TranslationError(
-                f"`{ignored[0]}` would be ignored by the provider `{target.provider}`, and "
-                f"{'the request' if exchange.strict else 'this server'} is strict: "
-                "leave it out, or relax "
-                f"{'the header `x-ep-strict`' if exchange.strict else '`strict` in its policy'}.",
-                param=ignored[0],
-            )
-        return prepared
 
     def _left(self, exchange: Exchange) -> float:
         """Seconds until the answer must have begun; nothing, where it is too little for a call."""

@@ -5,32 +5,29 @@ httpx grows with every open connection because its pool polls all of them.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
 import aiohttp
-import msgspec
 from aiohttp.connector import Connection
 
 from policy.schema import Timeouts
 from proxy import __version__
 from proxy.call import Call
+from proxy.remote import chunks, told
 from proxy.ticker import Ticker
-from translators.errors import (
-    ErrorBody,
-    ExecutionPlatformError,
-    ProviderError,
-    StreamTruncated,
-)
+from translators.errors import ProviderError
 from translators.errors import TimeoutError as ProviderTimeout
 from translators.json import encode
-from translators.openai_chat.errors import error_from_object, error_from_response
+from translators.openai_chat.errors import error_from_response
 from translators.protocol import HttpRequest
 from translators.sse import ServerSentEvent, SSEDecoder
 
-__all__ = ["HttpClient", "HttpStatusError", "HttpTransport", "post_events"]
+__all__ = ["Authorize", "HttpClient", "HttpStatusError", "HttpTransport", "post_events"]
+
+Authorize = Callable[[str, bytes], Awaitable[Mapping[str, str]]]
+"""From URL and body of a request to the headers that carry a credential made for it."""
 
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer that is not streamed. More is a fault, not an answer."""
@@ -89,10 +86,10 @@ class HttpClient:
             response_class=_Response,
         )
 
-    async def post(
-        self, url: str, *, body: dict[str, Any], headers: Mapping[str, str], connect: float
+    async def request(
+        self, url: str, *, body: bytes | None, headers: Mapping[str, str], connect: float
     ) -> aiohttp.ClientResponse:
-        """Send a request; return the answer as soon as its headers are there.
+        """Send a request, a GET where there is no body; return the answer with its headers.
 
         Whoever takes the response closes it. Cancelling this closes the connection.
 
@@ -100,9 +97,10 @@ class HttpClient:
             ProviderError: No answer came.
         """
         try:
-            return await self._session.post(
+            return await self._session.request(
+                "GET" if body is None else "POST",
                 url,
-                data=encode(body),
+                data=body,
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect),
                 # A redirect would carry our credentials to an address nobody configured.
@@ -255,6 +253,7 @@ class HttpTransport:
         headers: Credentials, and what the provider's row adds.
         query: Encoded query string without `?`, or empty.
         timeouts: Seconds, from the provider's row.
+        authorize: Makes the credential of each request; None: it stands in `headers`, or none is needed.
     """
 
     client: HttpClient
@@ -262,6 +261,7 @@ class HttpTransport:
     headers: Mapping[str, str]
     query: str
     timeouts: Timeouts
+    authorize: Authorize | None = None
 
     async def send(self, request: HttpRequest, call: Call) -> bytes:
         """Send a request; return the body of the answer.
@@ -270,7 +270,18 @@ class HttpTransport:
             HttpStatusError: The status is not a success.
             ProviderError: No answer came, or it broke off.
         """
-        response = await self._post(request, call)
+        return await self._whole(await self._post(request, call))
+
+    async def get(self, path: str, headers: Mapping[str, str]) -> bytes:
+        """Return what stands at a path below the base URL.
+
+        Raises:
+            HttpStatusError: The status is not a success.
+            ProviderError: No answer came, or it broke off.
+        """
+        return await self._whole(await self._request(path, None, headers, Call()))
+
+    async def _whole(self, response: aiohttp.ClientResponse) -> bytes:
         # An answer in one piece is silent until it is there: the engine limits the whole.
         body = _Body(response, self.client.ticker, idle=None, total=None)
         try:
@@ -303,17 +314,22 @@ class HttpTransport:
         """Nothing to close: the connections are the client's."""
 
     async def _post(self, request: HttpRequest, call: Call) -> aiohttp.ClientResponse:
-        joint = "&" if "?" in request.path else "?"
-        query = f"{joint}{self.query}" if self.query else ""
-        response = await self.client.post(
-            f"{self.base_url}{request.path}{query}",
-            body=request.body,
-            headers={**self.headers, **request.headers, **call.carrier},
-            connect=self.timeouts.connect,
+        return await self._request(request.path, encode(request.body), request.headers, call)
+
+    async def _request(
+        self, path: str, body: bytes | None, headers: Mapping[str, str], call: Call
+    ) -> aiohttp.ClientResponse:
+        joint = "&" if "?" in path else "?"
+        url = f"{self.base_url}{path}{joint}{self.query}" if self.query else self.base_url + path
+        headers = {**self.headers, **headers, **call.carrier}
+        if self.authorize is not None:
+            headers |= await self.authorize(url, body or b"")
+        response = await self.client.request(
+            url, body=body, headers=headers, connect=self.timeouts.connect
         )
-        headers = response.headers
+        received = response.headers
         call.status = response.status
-        call.request_id = headers.get("x-request-id") or headers.get("request-id")
+        call.request_id = received.get("x-request-id") or received.get("request-id")
         if response.status != 200:
             raise await _refusal(response, self.client.ticker)
         return response
@@ -354,42 +370,13 @@ async def post_events(
         ):
             if response.status_code != 200:
                 body = await response.aread()
-                raise _told(body) or error_from_response(
+                raise told(body) or error_from_response(
                     response.status_code, dict(response.headers), body
                 )
-            yield _chunks(response.aiter_bytes())
+            yield chunks(response.aiter_bytes())
     except httpx.HTTPError as error:
         raise ProviderError(
             f"{url} cannot be reached: {error or type(error).__name__}. Is the server running? "
             "Start it with `execution-platform serve`.",
             kind="network",
         ) from error
-
-
-async def _chunks(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    decoder, done = SSEDecoder(), False
-    async for piece in pieces:
-        for event in decoder.feed(piece):
-            if event.data == b"[DONE]":
-                done = True
-            elif event.data.startswith(b'{"error"'):
-                raise _told(event.data) or error_from_object(event.data)
-            else:
-                yield event.data
-    if not done:
-        raise StreamTruncated("The answer broke off.")
-
-
-def _told(body: bytes) -> ExecutionPlatformError | None:
-    """Return a proxy's error in its own words; None where the body is none of a proxy's.
-
-    The table of a provider's errors would take the proxy's refusal of our key for a provider's
-    refusal of the proxy's.
-    """
-    try:
-        told = msgspec.json.decode(body, type=ErrorBody)["error"]
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    error = ExecutionPlatformError(told["message"], param=told["param"], code=told["code"])
-    error.type = told["type"]
-    return error

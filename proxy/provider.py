@@ -1,18 +1,22 @@
 """A provider: one translator, one transport, one error table."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 from proxy.call import Call
 from translators.errors import ProviderError
 from translators.fidelity import Report
+from translators.fold import join
 from translators.protocol import (
+    MAX_FOLLOW_UPS,
     Chunk,
     Completion,
+    JsonContract,
     Outcome,
     ResponseContext,
     StreamTranslator,
+    Translated,
     Translator,
 )
 from translators.wire.request import ChatCompletionRequest
@@ -98,6 +102,20 @@ class Prepared(Protocol):
         """What the translation did not carry over as it stood."""
         ...
 
+    @property
+    def choices(self) -> int:
+        """How many answers the client wants of an API that gives one for each request."""
+        ...
+
+    @property
+    def contract(self) -> JsonContract | None:
+        """What the answer is to be checked for; None: nothing."""
+        ...
+
+    def for_choice(self, index: int) -> "Prepared":
+        """Return the same request, whose answer becomes the choice of that index."""
+        ...
+
     async def complete(self, call: Call) -> Completion:
         """Send it; return the whole answer.
 
@@ -117,6 +135,10 @@ class Prepared(Protocol):
 
 class ChatProvider(Protocol):
     """What the engine sees of a provider: its native types are hidden."""
+
+    def media_to_fetch(self, chat: ChatCompletionRequest) -> Sequence[str]:
+        """Return the addresses of media in `chat` that the provider would not fetch itself."""
+        ...
 
     def prepare(
         self, chat: ChatCompletionRequest, *, model: str, context: ResponseContext
@@ -147,12 +169,33 @@ class Provider(Generic[RequestT, ResponseT, EventT]):
     transport: Transport[RequestT, ResponseT, EventT]
     map_error: MapError
 
+    def media_to_fetch(self, chat: ChatCompletionRequest) -> Sequence[str]:
+        """Return the addresses of media in `chat` that the provider would not fetch itself."""
+        return self.translator.media_to_fetch(chat)
+
     def prepare(
         self, chat: ChatCompletionRequest, *, model: str, context: ResponseContext
     ) -> "PreparedRequest[RequestT, ResponseT, EventT]":
         """Translate a request for `model`."""
-        translated = self.translator.request(chat, model=model)
-        return PreparedRequest(self, translated.request, translated.report, context)
+        return PreparedRequest(self, self.translator.request(chat, model=model), context)
+
+    async def send(self, request: RequestT, call: Call) -> ResponseT:
+        """Send a request; return the whole answer, or raise what the provider did wrong."""
+        try:
+            return await self.transport.send(request, call)
+        except Exception as error:
+            if (mapped := _mapped(error, self.map_error)) is None:
+                raise
+            raise mapped from error
+
+    async def open(self, request: RequestT, call: Call) -> EventSource[EventT]:
+        """Send a request; return its events, or raise what the provider did wrong."""
+        try:
+            return await self.transport.open(request, call)
+        except Exception as error:
+            if (mapped := _mapped(error, self.map_error)) is None:
+                raise
+            raise mapped from error
 
     async def aclose(self) -> None:
         """Release what the transport holds."""
@@ -164,54 +207,74 @@ class PreparedRequest(Generic[RequestT, ResponseT, EventT]):
     """A request in a provider's own form."""
 
     provider: Provider[RequestT, ResponseT, EventT]
-    native: RequestT
-    report: Report
+    translated: Translated[RequestT]
     context: ResponseContext
 
+    @property
+    def report(self) -> Report:
+        """What the translation did not carry over as it stood."""
+        return self.translated.report
+
+    @property
+    def choices(self) -> int:
+        """How many answers the client wants of an API that gives one for each request."""
+        return self.translated.choices
+
+    @property
+    def contract(self) -> JsonContract | None:
+        """What the answer is to be checked for; None: nothing."""
+        return self.translated.contract
+
+    def for_choice(self, index: int) -> "PreparedRequest[RequestT, ResponseT, EventT]":
+        """Return the same request, whose answer becomes the choice of that index."""
+        return replace(self, context=replace(self.context, choice=index))
+
     async def complete(self, call: Call) -> Completion:
-        """Send it; return the whole answer."""
-        provider = self.provider
-        try:
-            response = await provider.transport.send(self.native, call)
-        except Exception as error:
-            if (mapped := _mapped(error, provider.map_error)) is None:
-                raise
-            raise mapped from error
-        return provider.translator.response(response, self.context)
+        """Send it, and what follows from it; return the whole answer."""
+        provider, translator = self.provider, self.provider.translator
+        request = self.translated.request
+        native = await provider.send(request, call)
+        parts = [translator.response(native, self.context)]
+        while len(parts) <= MAX_FOLLOW_UPS:
+            following = translator.follow_up(request, native)
+            if following is None:
+                break
+            call.follow_ups += 1
+            request = following
+            native = await provider.send(request, call)
+            parts.append(translator.response(native, self.context))
+        return parts[0] if len(parts) == 1 else join(parts)
 
-    async def open(self, call: Call) -> "TranslatedStream[EventT]":
+    async def open(self, call: Call) -> "TranslatedStream[RequestT, ResponseT, EventT]":
         """Send it; return the answer as it comes."""
-        provider = self.provider
-        try:
-            source = await provider.transport.open(self.native, call)
-        except Exception as error:
-            if (mapped := _mapped(error, provider.map_error)) is None:
-                raise
-            raise mapped from error
-        state = provider.translator.stream(self.context)
-        # Not the request itself: it may be large, and the answer long.
-        return TranslatedStream(source, state, provider.map_error)
+        provider, request = self.provider, self.translated.request
+        source = await provider.open(request, call)
+        # It decides itself whether to keep the request, which may be large, and the answer long.
+        state = provider.translator.stream(self.context, request)
+        return TranslatedStream(provider, call, source, state)
 
 
-class TranslatedStream(Generic[EventT]):
+class TranslatedStream(Generic[RequestT, ResponseT, EventT]):
     """Native events to chunks, for as long as somebody asks for more."""
 
-    __slots__ = ("_failure", "_map_error", "_over", "_source", "_state", "outcome")
+    __slots__ = ("_call", "_failure", "_over", "_provider", "_source", "_state", "outcome")
 
     def __init__(
         self,
+        provider: Provider[RequestT, ResponseT, EventT],
+        call: Call,
         source: EventSource[EventT],
-        state: StreamTranslator[EventT],
-        map_error: MapError,
+        state: StreamTranslator[RequestT, EventT],
     ) -> None:
         self.outcome = state.outcome
+        self._provider = provider
+        self._call = call
         self._source = source
         self._state = state
-        self._map_error = map_error
         self._failure: ProviderError | None = None
         self._over = False
 
-    def __aiter__(self) -> "TranslatedStream[EventT]":
+    def __aiter__(self) -> "TranslatedStream[RequestT, ResponseT, EventT]":
         return self
 
     async def __anext__(self) -> list[Chunk]:
@@ -222,14 +285,16 @@ class TranslatedStream(Generic[EventT]):
         """
         if self._failure is not None:
             raise self._failure
-        while not self._over:
+        while not self._over or await self._went_on():
             try:
                 events = await anext(self._source)
             except StopAsyncIteration:
                 self._over = True
                 chunks = list(self._state.end())
             except Exception as error:
-                failure = error if isinstance(error, ProviderError) else self._map_error(error)
+                failure = (
+                    error if isinstance(error, ProviderError) else self._provider.map_error(error)
+                )
                 if failure is None:
                     raise
                 chunks = self._end_of_broken(failure)
@@ -246,6 +311,17 @@ class TranslatedStream(Generic[EventT]):
     async def aclose(self) -> None:
         """Close the connection."""
         await self._source.aclose(complete=self._over and self._failure is None)
+
+    async def _went_on(self) -> bool:
+        """Ask for the rest of an answer that is not whole; return whether there is one."""
+        following = self._state.follow_up
+        if following is None:
+            return False
+        await self._source.aclose(complete=True)
+        self._call.follow_ups += 1
+        self._source = await self._provider.open(following, self._call)
+        self._over = False
+        return True
 
     def _end_of_broken(self, failure: ProviderError) -> list[Chunk]:
         """Return the last chunks where only the end of the body is missing, not of the answer."""

@@ -17,6 +17,7 @@ Factory = Callable[..., ChatProvider]
 BUILT_IN: Mapping[str, str] = {
     "openai_chat": "proxy.providers.openai_chat",
     "anthropic_messages": "proxy.providers.anthropic_messages",
+    "gemini_generate": "proxy.providers.gemini_generate",
 }
 """Dialect to the module that serves it."""
 

@@ -24,6 +24,7 @@ from proxy.decision_log import DecisionLog, LineWriter
 from proxy.engine import Engine
 from proxy.health import Health
 from proxy.http import HttpClient
+from proxy.preparation import Preparation
 from proxy.registry import create_provider
 from proxy.telemetry.setup import create_telemetry
 from proxy.telemetry.spans import Telemetry
@@ -119,9 +120,8 @@ async def open_service(configuration: Configuration) -> AsyncGenerator[Service]:
         engine = Engine(
             policy=policy,
             availability=reasons,
-            providers=providers,
+            preparation=Preparation(policy, providers, strict=policy.strict),
             timeout=settings.timeout,
-            strict=policy.strict,
         )
         yield Service(
             settings=settings,

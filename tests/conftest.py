@@ -5,9 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.openai_recordings import recorded_folder
 from tests.providers import UPSTREAM_KEY, closed_port, deaf_port, standard_policy
+from tests.recordings import recorded_folder
 from tests.serving import Proxy, SandboxProcess
+
+# What these assert is told in full, as in a test.
+pytest.register_assert_rewrite("tests.golden_files", "tests.translators")
 
 
 def pytest_sessionstart() -> None:

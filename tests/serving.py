@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Self
 
-__all__ = ["START_SECONDS", "Proxy", "SandboxProcess", "clean_environment", "run_to_end"]
+__all__ = ["ROOT", "START_SECONDS", "Proxy", "SandboxProcess", "clean_environment", "run_to_end"]
 
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 30.0

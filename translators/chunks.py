@@ -48,7 +48,8 @@ class ChunkBuilder:
         if service_tier is not None:
             head["service_tier"] = service_tier
         self._base = encode(head)[:-1]
-        self._prefix = self._base + b',"choices":[{"index":0,"delta":'
+        index = self._context.choice or 0
+        self._prefix = self._base + b',"choices":[{"index":%d,"delta":' % index
 
     @property
     def tool_count(self) -> int:
@@ -113,7 +114,7 @@ class ChunkBuilder:
 
     def usage(self, usage: Usage) -> list[Chunk]:
         """Return the usage chunk if the client asked for it."""
-        if not self._context.include_usage:
+        if not self._context.include_usage or self._context.choice is not None:
             return []
         return [Chunk(self._base + b',"choices":[],"usage":' + encode(usage) + b"}", False)]
 
@@ -128,7 +129,8 @@ def completion(
     usage: Usage | None,
 ) -> bytes:
     """Return the JSON of a whole answer with one choice."""
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish_reason}
+    index = context.choice or 0
+    choice = {"index": index, "message": message, "logprobs": None, "finish_reason": finish_reason}
     body: dict[str, Any] = {
         "id": id,
         "object": "chat.completion",

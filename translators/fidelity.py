@@ -55,6 +55,14 @@ class ReportBuilder:
         """Say that `path` was not carried over."""
         self._ignored[path] = None
 
+    def ignored_fields(
+        self, path: str, fields: Mapping[str, object], *, known: frozenset[str] = frozenset()
+    ) -> None:
+        """Say that `fields` of `path` were not carried over, but for `known` and empty ones."""
+        for name, value in fields.items():
+            if name not in known and value not in (None, "", [], {}):
+                self.ignored(f"{path}.{name}")
+
     def emulated(self, path: str) -> None:
         """Say that `path` was reached by other means."""
         self._emulated[path] = None

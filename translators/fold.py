@@ -1,14 +1,16 @@
-"""Chunks to one completion: what a streamed answer says, in the form of a whole one."""
+"""Parts to one completion: the chunks of a streamed answer, or an answer that came in pieces."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import msgspec
 
 from translators.errors import StreamTruncated
 from translators.json import encode
+from translators.protocol import Completion, Outcome
+from translators.wire.response import add_usage
 
-__all__ = ["fold"]
+__all__ = ["fold", "join"]
 
 JSONObject = dict[str, Any]
 
@@ -43,6 +45,44 @@ def fold(chunks: Iterable[bytes]) -> bytes:
     return encode(body)
 
 
+def join(parts: Sequence[Completion]) -> Completion:
+    """Return the one answer that several follow-ups add up to; each has one choice.
+
+    Texts and lists are appended, token counts added up; the last part says how it ended.
+    """
+    body: JSONObject = msgspec.json.decode(parts[0].data)
+    choice = cast("JSONObject", body["choices"][0])
+    message = cast("JSONObject", choice["message"])
+    first, last = parts[0].outcome, parts[-1].outcome
+    usage, reasoning = first.usage, dict(first.reasoning)
+    for part in parts[1:]:
+        more = cast("JSONObject", msgspec.json.decode(part.data)["choices"][0])
+        _shift(more["message"].get("annotations"), len(message.get("content") or ""))
+        _merge(message, more["message"])
+        choice["finish_reason"] = more["finish_reason"]
+        usage = add_usage(usage, part.outcome.usage)
+        reasoning |= part.outcome.reasoning
+    if usage is not None:
+        body["usage"] = usage
+    outcome = Outcome(
+        id=first.id,
+        model=first.model,
+        finish_reason=last.finish_reason,
+        native_finish_reason=last.native_finish_reason,
+        usage=usage,
+        reasoning=reasoning,
+    )
+    return Completion(encode(body), outcome)
+
+
+def _shift(annotations: list[JSONObject] | None, characters: int) -> None:
+    for annotation in annotations or ():
+        cited = cast("JSONObject", annotation.get("url_citation") or {})
+        for name in ("start_index", "end_index"):
+            if name in cited:
+                cited[name] += characters
+
+
 def _add_choice(choices: dict[int, JSONObject], part: JSONObject) -> None:
     index = cast("int", part["index"])
     choice = choices.setdefault(
@@ -56,9 +96,10 @@ def _add_choice(choices: dict[int, JSONObject], part: JSONObject) -> None:
     )
     _merge(choice["message"], part.get("delta") or {})
     if part.get("logprobs"):
-        logprobs = cast("dict[str, list[Any]]", choice["logprobs"] or {})
+        logprobs = cast("dict[str, list[Any] | None]", choice["logprobs"] or {})
         for name, entries in cast("JSONObject", part["logprobs"]).items():
-            logprobs[name] = logprobs.get(name, []) + (entries or [])
+            before = logprobs.get(name)
+            logprobs[name] = [*(before or []), *entries] if entries else before
         choice["logprobs"] = logprobs
     if part.get("finish_reason") is not None:
         choice["finish_reason"] = part["finish_reason"]

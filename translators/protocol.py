@@ -5,7 +5,10 @@ varies between two runs arrives in a `ResponseContext`.
 Rule 2: a `StreamTranslator` lives for one answer and is not shared.
 Rule 3: `feed` may raise `ProviderError`, `request` may raise `TranslationError`; any other
 exception is a bug here. An event of a type we do not know is not an error: providers add types.
-Rule 4: what goes to the client is made once, as bytes: nothing behind the translator parses it
+Rule 4: some answers take more than one request (Gemini's `CONTINUATION`, Anthropic's
+`pause_turn`). A translator says so with a `follow_up`, the request for the rest, and goes on with
+the rest as if it had come with the first; whoever talks to the provider only sends it.
+Rule 5: what goes to the client is made once, as bytes: nothing behind the translator parses it
 again. `Outcome` holds the few facts that the engine and the trace need.
 """
 
@@ -21,6 +24,8 @@ __all__ = [
     "Chunk",
     "Completion",
     "HttpRequest",
+    "JsonContract",
+    "MAX_FOLLOW_UPS",
     "Outcome",
     "ResponseContext",
     "StreamTranslator",
@@ -28,9 +33,13 @@ __all__ = [
     "Translator",
 ]
 
+RequestT = TypeVar("RequestT")
 RequestT_co = TypeVar("RequestT_co", covariant=True)
 ResponseT_contra = TypeVar("ResponseT_contra", contravariant=True)
 EventT_contra = TypeVar("EventT_contra", contravariant=True)
+
+MAX_FOLLOW_UPS = 8
+"""Further requests for one answer; behind them it ends as if it had reached its token limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,8 @@ class ResponseContext:
         include_usage: Whether the client asked for the usage chunk.
         custom_tools: Names of the client's custom tools, whose calls have a form of their own.
         legacy_functions: Whether the client used `functions`, and so expects `function_call`.
+        choice: The `index` of the choice that the answer becomes; None: it is the only one.
+            As one of several it makes no usage chunk: whoever joins them adds the counts up.
     """
 
     id: str
@@ -52,6 +63,7 @@ class ResponseContext:
     include_usage: bool = False
     custom_tools: frozenset[str] = frozenset()
     legacy_functions: bool = False
+    choice: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +82,34 @@ class HttpRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class JsonContract:
+    """What the text of an answer must be where the native API cannot see to it.
+
+    The prompt asks for it; whoever talks to the provider holds the answer back, checks it, and
+    has it repaired once.
+
+    Attributes:
+        schema: The JSON schema as the client gave it; None: any JSON object.
+    """
+
+    schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Translated(Generic[RequestT_co]):
-    """A native request, and what was not carried over into it as it stood."""
+    """A native request, and what was not carried over into it as it stood.
+
+    Attributes:
+        request: To be sent.
+        report: What it does not say as the client did.
+        choices: How often to send it, where the API gives one answer for each request.
+        contract: What the answer is to be checked for.
+    """
 
     request: RequestT_co
     report: Report = field(default_factory=Report)
+    choices: int = 1
+    contract: JsonContract | None = None
 
 
 @dataclass(slots=True)
@@ -87,6 +122,8 @@ class Outcome:
         finish_reason: OpenAI's finish reason, or None while there is none.
         native_finish_reason: The provider's word for it.
         usage: The latest token counts; on a cancelled stream, what was known by then.
+        reasoning: For each tool call's id, the `extra_content` that the call carries: what the
+            provider wants back with it in the next turn. Kept for clients that send only ids.
     """
 
     id: str | None = None
@@ -94,6 +131,7 @@ class Outcome:
     finish_reason: str | None = None
     native_finish_reason: str | None = None
     usage: Usage | None = None
+    reasoning: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 class Chunk(NamedTuple):
@@ -117,7 +155,7 @@ class Completion:
     outcome: Outcome
 
 
-class StreamTranslator(Protocol[EventT_contra]):
+class StreamTranslator(Protocol[RequestT_co, EventT_contra]):
     """Turns the native events of one answer into OpenAI chunks."""
 
     @property
@@ -128,6 +166,14 @@ class StreamTranslator(Protocol[EventT_contra]):
     @property
     def complete(self) -> bool:
         """Whether the terminal event has come: nothing behind it belongs to the answer."""
+        ...
+
+    @property
+    def follow_up(self) -> RequestT_co | None:
+        """After `end`: the request for the rest, whose events are fed to this same translator.
+
+        None where the answer is whole. Never more than `MAX_FOLLOW_UPS` for one answer.
+        """
         ...
 
     def feed(self, event: EventT_contra, /) -> Sequence[Chunk]:
@@ -141,16 +187,25 @@ class StreamTranslator(Protocol[EventT_contra]):
     def end(self) -> Sequence[Chunk]:
         """Say that the native stream is over; return the last chunks.
 
+        The answer itself is not over if there is a `follow_up` then.
+
         Raises:
             StreamTruncated: The native stream stopped before its terminal event.
         """
         ...
 
 
-class Translator(Protocol[RequestT_co, ResponseT_contra, EventT_contra]):
+class Translator(Protocol[RequestT, ResponseT_contra, EventT_contra]):
     """Converts between OpenAI's chat wire format and one native API. Stateless."""
 
-    def request(self, chat: ChatCompletionRequest, *, model: str) -> Translated[RequestT_co]:
+    def media_to_fetch(self, chat: ChatCompletionRequest) -> Sequence[str]:
+        """Return the addresses of media in `chat` that the native API would not fetch itself.
+
+        Whoever talks to the provider puts the media in their place before `request` is called.
+        """
+        ...
+
+    def request(self, chat: ChatCompletionRequest, *, model: str) -> Translated[RequestT]:
         """Return the native request for `model`; streamed if `chat.stream` says so.
 
         Raises:
@@ -166,6 +221,23 @@ class Translator(Protocol[RequestT_co, ResponseT_contra, EventT_contra]):
         """
         ...
 
-    def stream(self, context: ResponseContext) -> StreamTranslator[EventT_contra]:
-        """Return a fresh stream translator for one answer."""
+    def follow_up(self, request: RequestT, native: ResponseT_contra) -> RequestT | None:
+        """Return the request for the rest of an answer that is not whole; None where it is.
+
+        Args:
+            request: The one that `native` answers.
+            native: A part of an answer, for which `response` returns what it has.
+        """
+        ...
+
+    def stream(
+        self, context: ResponseContext, request: RequestT | None = None
+    ) -> StreamTranslator[RequestT, EventT_contra]:
+        """Return a fresh stream translator for one answer.
+
+        Args:
+            context: The facts that the provider does not supply.
+            request: The one that is answered. It is kept only where the answer may need a
+                follow-up; without it there is none.
+        """
         ...

@@ -333,7 +333,7 @@ class TestKeys:
             "openai": None,
             "anthropic": "no API key: set EP_ANTHROPIC_API_KEY or ANTHROPIC_API_KEY",
             "claude_agent": "the dialect `claude_agent` is not part of this version yet",
-            "gemini": "the dialect `gemini_generate` is not part of this version yet",
+            "gemini": "no API key: set EP_GEMINI_API_KEY or GEMINI_API_KEY",
             "local": None,
         }
 
@@ -359,6 +359,7 @@ class TestKeys:
 class Sandbox:
     openai_base_url: str = "http://127.0.0.1:1/v1"
     anthropic_base_url: str = "http://127.0.0.1:2"
+    gemini_base_url: str = "http://127.0.0.1:3"
 
 
 def test_the_sandbox(tmp_path: Path) -> None:
@@ -375,7 +376,7 @@ def test_the_sandbox(tmp_path: Path) -> None:
         "azure": "http://127.0.0.1:1/v1",
         "local": "http://127.0.0.1:1/v1",
         "claude_agent": policy.providers["claude_agent"].base_url,
-        "gemini": policy.providers["gemini"].base_url,
+        "gemini": "http://127.0.0.1:3",
     }
     azure = simulated.providers["azure"]
     assert (azure.api_key_header, azure.headers, azure.query) == (None, {}, {})
@@ -384,12 +385,13 @@ def test_the_sandbox(tmp_path: Path) -> None:
     environ = {"AZURE_KEY": "real", "OPENAI_API_KEY": "real"}
     keys = api_keys(simulated, environ)
     assert {name: key.get_secret_value() for name, key in keys.items()} == dict.fromkeys(
-        ["openai", "anthropic", "local", "azure"], "sandbox"
+        ["openai", "anthropic", "gemini", "local", "azure"], "sandbox"
     )
     usable = availability(simulated, {})
     assert {name for name, reason in usable.items() if reason is None} == set(keys)
     assert [t.provider for t in decide(chat("architect"), simulated, usable).targets] == [
         "anthropic",
         "openai",
+        "gemini",
     ]
     assert policy.providers["openai"].base_url == "https://api.openai.com/v1"

@@ -1,8 +1,7 @@
 """What real services answered to recorded requests is what the sandbox answers to them."""
 
 import json
-import os
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,11 +13,8 @@ from proxy.sandbox.gemini_generate import signatures
 from proxy.sandbox.gemini_generate.dialect import Call, GeminiGenerate
 from proxy.sandbox.jsontypes import as_list, as_object
 from proxy.sandbox.openai_chat.dialect import OpenAIChat
+from tests.recordings import Recording, parameters_of, recordings
 
-_FOLDER = Path(
-    os.environ.get("EP_RECORDED_TRAFFIC")
-    or Path(__file__).parents[3] / "shared" / "recorded-traffic"
-)
 _MCP = "the MCP connector is a beta"
 _TOOL_CHANGES = "`tool_addition` blocks are a beta"
 _CONTEXT = "`context_management` is a beta"
@@ -56,19 +52,11 @@ _UNLIKE = {
     "messages-claude-haiku-4-5-err400-7b0b68": "the prompt was replaced by a placeholder",
 }
 
-pytestmark = pytest.mark.skipif(
-    not _FOLDER.is_dir(), reason=f"no recorded traffic at {_FOLDER} (EP_RECORDED_TRAFFIC)"
-)
-
 
 def _recordings(pattern: str, *statuses: int) -> list[Any]:
-    found: list[Any] = []
-    for path in sorted(_FOLDER.glob(pattern)) if _FOLDER.is_dir() else []:
-        recording = json.loads(path.read_text())
-        body = recording["request"].get("body")
-        if recording["response"]["status"] in statuses and isinstance(body, dict):
-            found.append(pytest.param(recording, id=path.stem))
-    return found
+    return parameters_of(
+        recordings(pattern, lambda found: found.status in statuses and found.request is not None)
+    )
 
 
 def _signed(value: Any) -> Any:
@@ -87,8 +75,8 @@ def _signed(value: Any) -> Any:
     return result
 
 
-def _anthropic_body(recording: Any) -> dict[str, Any]:
-    body = _signed(recording["request"]["body"])
+def _anthropic_body(recording: Recording) -> dict[str, Any]:
+    body = _signed(recording.request)
     if "output_format" in body:
         # The beta's name for what is now `output_config.format`.
         body.setdefault("output_config", {})["format"] = body.pop("output_format")
@@ -107,42 +95,45 @@ def _skip(request: pytest.FixtureRequest, reasons: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("recording", _recordings("openai/chat-*.json", 200))
-def test_openai_request_is_accepted(recording: Any) -> None:
-    _read(OpenAIChat(), recording["request"]["body"])
+def test_openai_request_is_accepted(recording: Recording) -> None:
+    _read(OpenAIChat(), recording.request)
 
 
 @pytest.mark.parametrize("recording", _recordings("anthropic/messages-*.json", 200))
-def test_anthropic_request_is_accepted(recording: Any, request: pytest.FixtureRequest) -> None:
+def test_anthropic_request_is_accepted(
+    recording: Recording, request: pytest.FixtureRequest
+) -> None:
     _skip(request, _EXCLUDED)
     _read(AnthropicMessages(), _anthropic_body(recording))
 
 
 @pytest.mark.parametrize("recording", _recordings("openai/chat-*.json", 400, 404))
-def test_openai_refusal_is_the_recorded_one(recording: Any, request: pytest.FixtureRequest) -> None:
+def test_openai_refusal_is_the_recorded_one(
+    recording: Recording, request: pytest.FixtureRequest
+) -> None:
     _skip(request, _UNLIKE)
     with pytest.raises(Rejection) as caught:
-        _read(OpenAIChat(), recording["request"]["body"])
-    assert caught.value.status == recording["response"]["status"]
-    assert caught.value.error == recording["response"]["body"]["error"]
+        _read(OpenAIChat(), recording.request)
+    assert caught.value.status == recording.status
+    assert caught.value.error == json.loads(recording.body)["error"]
 
 
 @pytest.mark.parametrize("recording", _recordings("anthropic/messages-*.json", 400, 404))
 def test_anthropic_refusal_is_the_recorded_one(
-    recording: Any, request: pytest.FixtureRequest
+    recording: Recording, request: pytest.FixtureRequest
 ) -> None:
     _skip(request, _UNLIKE)
     with pytest.raises(Rejection) as caught:
         _read(AnthropicMessages(), _anthropic_body(recording))
-    assert caught.value.status == recording["response"]["status"]
-    assert caught.value.error == recording["response"]["body"]["error"]
+    assert caught.value.status == recording.status
+    assert caught.value.error == json.loads(recording.body)["error"]
 
 
-def _gemini_call(recording: Any) -> tuple[GeminiGenerate, Any]:
+def _gemini_call(recording: Recording) -> tuple[GeminiGenerate, Any]:
     """Return the dialect of a recorded path, and the body with this service's signatures."""
-    path: str = recording["request"]["path"]
-    model, _, method = path.rpartition("/")[2].partition(":")
+    model, _, method = recording.path.rpartition("/")[2].partition(":")
     call = Call("v1beta", model, method == "streamGenerateContent")
-    return GeminiGenerate(call), _gemini_signed(recording["request"]["body"])
+    return GeminiGenerate(call), _gemini_signed(recording.request)
 
 
 def _gemini_signed(value: Any) -> Any:
@@ -160,23 +151,26 @@ def _gemini_signed(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("recording", _recordings("gemini/gen-*.json", 200))
-def test_gemini_request_is_accepted(recording: Any, request: pytest.FixtureRequest) -> None:
+def test_gemini_request_is_accepted(recording: Recording, request: pytest.FixtureRequest) -> None:
     _skip(request, _EXCLUDED)
     dialect, body = _gemini_call(recording)
     _read(dialect, body)
 
 
 @pytest.mark.parametrize("recording", _recordings("gemini/gen-*.json", 400, 403, 404))
-def test_gemini_refusal_is_the_recorded_one(recording: Any, request: pytest.FixtureRequest) -> None:
+def test_gemini_refusal_is_the_recorded_one(
+    recording: Recording, request: pytest.FixtureRequest
+) -> None:
     _skip(request, _UNLIKE)
-    status, error = recording["response"]["status"], recording["response"]["body"]["error"]
+    status, answer = recording.status, recording.body.decode()
     if status == 404:
         # Models that do not exist are known by their names here.
-        recording = json.loads(json.dumps(recording).replace("models/", "models/does-not-exist-"))
-        error = recording["response"]["body"]["error"]
+        absent = "models/does-not-exist-"
+        recording = replace(recording, path=recording.path.replace("models/", absent))
+        answer = answer.replace("models/", absent)
     dialect, body = _gemini_call(recording)
     key = {400: {"x-goog-api-key": "invalid"}, 404: {"x-goog-api-key": "k"}}.get(status, {})
     with pytest.raises(Rejection) as caught:
         dialect.admit(key)
         _read(dialect, body)
-    assert (caught.value.status, caught.value.error) == (status, error)
+    assert (caught.value.status, caught.value.error) == (status, json.loads(answer)["error"])

@@ -21,6 +21,7 @@ from proxy.decision_log import DecisionLog
 from proxy.engine import Engine
 from proxy.health import Health
 from proxy.http import HttpStatusError
+from proxy.preparation import Preparation
 from proxy.provider import ChatProvider, Provider
 from proxy.service import Configuration, Service
 from proxy.telemetry.otel import OtelTelemetry
@@ -219,7 +220,7 @@ class TracedApp:
             name: Provider(OpenAIChatTranslator(), transport, _map_error)
             for name, transport in scripted.items()
         }
-        engine = Engine(policy, dict.fromkeys(providers), providers)
+        engine = Engine(policy, dict.fromkeys(providers), Preparation(policy, providers))
         self.exporter = InMemorySpanExporter()
         tracing = TracerProvider(shutdown_on_exit=False)
         tracing.add_span_processor(SimpleSpanProcessor(self.exporter))

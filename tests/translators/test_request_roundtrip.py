@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming
 from typing_extensions import is_typeddict
 
-from tests.openai_recordings import Recording, select
+from tests.recordings import Recording, recorded_openai_chats
 from translators.errors import InvalidRequest
 from translators.wire.request import ChatCompletionRequest, parse_request
 
@@ -144,7 +144,7 @@ def test_the_model_has_every_field_of_the_sdk():
     assert set(ChatCompletionRequest.model_fields) - theirs == set()
 
 
-@pytest.mark.parametrize("recording", select())
+@pytest.mark.parametrize("recording", recorded_openai_chats())
 def test_recorded_requests_are_read_and_written_unchanged(recording: Recording):
     if recording.request is None:
         pytest.skip("the request was not recorded")

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from translators.fidelity import ReportBuilder
-from translators.media import Media, parse_base64, parse_data_url
+from translators.media import Media, read_media
 from translators.wire.content import (
     Content,
     ContentPart,
@@ -23,7 +23,7 @@ from translators.wire.content import (
     TextPart,
 )
 
-__all__ = ["CACHE_FIELDS", "Block", "cache_mark", "report_extras", "text_blocks", "to_blocks"]
+__all__ = ["CACHE_FIELDS", "Block", "cache_mark", "text_blocks", "to_blocks"]
 
 Block = dict[str, Any]
 
@@ -52,7 +52,7 @@ def to_blocks(
     for index, part in enumerate(content):
         found = _part(part, path=f"{path}.content[{index}]", report=report, text_only=text_only)
         extra = part.model_extra or {}
-        report_extras("messages[].content[]", extra, report, known=CACHE_FIELDS)
+        report.ignored_fields("messages[].content[]", extra, known=CACHE_FIELDS)
         if found and (mark := cache_mark(extra)):
             found[-1]["cache_control"] = mark
         blocks += found
@@ -75,19 +75,6 @@ def cache_mark(extra: Mapping[str, Any]) -> Block | None:
     return {"type": "ephemeral", "ttl": "1h"} if lasting else {"type": "ephemeral"}
 
 
-def report_extras(
-    path: str,
-    extra: Mapping[str, Any],
-    report: ReportBuilder,
-    *,
-    known: frozenset[str] = frozenset(),
-) -> None:
-    """Report the fields that nothing here reads, unless they are empty."""
-    for name, value in extra.items():
-        if name not in known and value not in (None, "", [], {}):
-            report.ignored(f"{path}.{name}")
-
-
 def _part(part: ContentPart, *, path: str, report: ReportBuilder, text_only: bool) -> list[Block]:
     if isinstance(part, TextPart):
         return text_blocks(part.text)
@@ -108,7 +95,7 @@ def _image(part: ImagePart, *, path: str, report: ReportBuilder) -> Block:
     image = part.image_url
     if image.detail not in (None, "auto"):
         report.ignored("messages[].content[].image_url.detail")
-    report_extras("messages[].content[].image_url", image.model_extra or {}, report)
+    report.ignored_fields("messages[].content[].image_url", image.model_extra or {})
     scheme = image.url[:8].lower()
     if scheme.startswith(("https://", "http://")):
         return {"type": "image", "source": {"type": "url", "url": image.url}}
@@ -124,7 +111,7 @@ def _image(part: ImagePart, *, path: str, report: ReportBuilder) -> Block:
 
 def _file(part: FilePart, *, path: str, report: ReportBuilder) -> Block:
     file = part.file
-    report_extras("messages[].content[].file", file.model_extra or {}, report)
+    report.ignored_fields("messages[].content[].file", file.model_extra or {})
     if file.file_id:
         # Ids of Anthropic's Files API start so; OpenAI's start with `file-`.
         if not file.file_id.startswith("file_"):
@@ -164,11 +151,6 @@ def _base64(kind: str, media: Media) -> Block:
 
 
 def _read(value: str, *, path: str, report: ReportBuilder) -> Media:
-    try:
-        if value[:5].lower() == "data:":
-            return parse_data_url(value)
-        if path.endswith(".file_data"):
-            return parse_base64(value)
-    except ValueError as error:
-        raise report.reject(path, f"{error}.") from None
-    raise report.reject(path, "an image must be at an `https:` or `data:` URL.")
+    if value[:5].lower() != "data:" and not path.endswith(".file_data"):
+        raise report.reject(path, "an image must be at an `https:` or `data:` URL.")
+    return read_media(value, path=path, report=report)

@@ -12,6 +12,12 @@ import msgspec
 
 from translators.anthropic_messages.events import ErrorDetail
 from translators.errors import ErrorKind, ProviderError
+from translators.http_errors import (
+    KIND_BY_STATUS,
+    UNEXPLAINED,
+    foreign_answer,
+    kind_of_status,
+)
 from translators.json import UNREADABLE
 from translators.retry_after import retry_after
 
@@ -30,19 +36,7 @@ _BY_TYPE: dict[str, ErrorKind] = {
     "overloaded_error": "overloaded",
     "conflict_error": "conflict",
 }
-_BY_STATUS: dict[int, ErrorKind] = {
-    401: "auth",
-    402: "quota",
-    403: "auth",
-    404: "not_found",
-    408: "timeout",
-    409: "conflict",
-    413: "too_large",
-    429: "rate_limit",
-    503: "overloaded",
-    504: "timeout",
-    529: "overloaded",
-}
+_BY_STATUS: dict[int, ErrorKind] = {**KIND_BY_STATUS, 529: "overloaded"}
 _DECISIVE_STATUS = frozenset({402, 413, 429, 503, 504, 529})
 """Where the status says more than a type such as `api_error` or `invalid_request_error`."""
 
@@ -75,7 +69,8 @@ def error_from_response(status: int, headers: Mapping[str, str], body: bytes) ->
         parsed = _Body()
     request_id = headers.get("request-id") or parsed.request_id
     if parsed.error is None:
-        error = _foreign(status, request_id)
+        error = foreign_answer(status, _BY_STATUS, api="Messages")
+        error.request_id = request_id
     else:
         error = _native(parsed.error, status=status, request_id=request_id)
     error.retry_after = retry_after(headers)
@@ -88,19 +83,8 @@ def error_from_event(detail: ErrorDetail | None, request_id: str | None) -> Prov
     return _native(detail or ErrorDetail(), status=None, request_id=request_id)
 
 
-def _foreign(status: int, request_id: str | None) -> ProviderError:
-    # A 404 that is not the API's own tells of a wrong address, not of a missing model.
-    kind = "protocol" if status == 404 else _kind_of_status(status)
-    return ProviderError(
-        f"The provider answered HTTP {status} without an error of the Messages API.",
-        kind=kind,
-        status=status,
-        request_id=request_id,
-    )
-
-
 def _native(detail: ErrorDetail, *, status: int | None, request_id: str | None) -> ProviderError:
-    message = detail.message or "The provider reported an error without saying which."
+    message = detail.message or UNEXPLAINED
     native_code = _error_code(detail)
     kind = _kind(detail.type, status, native_code, message.lower())
     return ProviderError(
@@ -123,16 +107,8 @@ def _kind(type: str | None, status: int | None, code: str | None, text: str) -> 
     if code == "request_body_too_large_after_decoding":
         return "too_large"
     if status is not None and (kind is None or (status in _DECISIVE_STATUS and kind != "quota")):
-        return _kind_of_status(status)
+        return kind_of_status(status, _BY_STATUS)
     return kind or "server"
-
-
-def _kind_of_status(status: int) -> ErrorKind:
-    if status in _BY_STATUS:
-        return _BY_STATUS[status]
-    if status < 400:
-        return "protocol"
-    return "invalid" if status < 500 else "server"
 
 
 def _code(kind: ErrorKind, type: str | None, native: str | None, text: str) -> str | None:

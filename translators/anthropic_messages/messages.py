@@ -21,13 +21,20 @@ from translators.anthropic_messages.content import (
     CACHE_FIELDS,
     Block,
     cache_mark,
-    report_extras,
     text_blocks,
     to_blocks,
 )
 from translators.anthropic_messages.models import ModelProfile
 from translators.anthropic_messages.tools import CallIds, call_block, function_call_block
 from translators.fidelity import ReportBuilder
+from translators.history import (
+    EMPTY,
+    INSTRUCTION,
+    OPENING,
+    cannot_continue,
+    report_name,
+    result_without_call,
+)
 from translators.wire.content import (
     AssistantMessage,
     FunctionMessage,
@@ -38,10 +45,6 @@ from translators.wire.content import (
 )
 
 __all__ = ["Conversation", "to_conversation"]
-
-_INSTRUCTION = "[System instruction] "
-_OPENING = "(The conversation begins.)"
-_EMPTY = "(No content.)"
 
 _NOT_REPORTED = CACHE_FIELDS | {"annotations"}
 """What is read elsewhere, and what our own answers carry and the model has no use for."""
@@ -69,9 +72,8 @@ class Conversation:
             TranslationError: It has no counterpart there.
         """
         path = f"messages[{index}]"
-        if message.model_extra:
-            extra = message.model_extra
-            report_extras("messages[]", extra, self._report, known=_NOT_REPORTED)
+        extra = message.model_extra or {}
+        self._report.ignored_fields("messages[]", extra, known=_NOT_REPORTED)
         match message:
             case AssistantMessage():
                 self._add_answer(message, path, index)
@@ -87,8 +89,7 @@ class Conversation:
             case FunctionMessage():
                 content = text_blocks(message.content)
                 added = self._add_result(("function", message.name), content, f"{path}.name")
-        if getattr(message, "name", None) and not isinstance(message, FunctionMessage):
-            self._report.ignored("messages[].name")
+        report_name(message, self._report)
         _mark(added, message.model_extra)
 
     def end(self) -> None:
@@ -104,11 +105,7 @@ class Conversation:
         if self.turns[-1]["role"] != "assistant":
             return
         if not self._profile.prefill:
-            raise self._report.reject(
-                "messages",
-                "the last message is the assistant's, and this model does not continue an "
-                "answer that was begun for it; end with a user message.",
-            )
+            raise cannot_continue(self._report)
         self._trim_prefill()
 
     def _add_said(self, blocks: list[Block]) -> None:
@@ -131,15 +128,13 @@ class Conversation:
         if blocks:
             self._report.emulated("messages[].role")
         for block in blocks:
-            block["text"] = _INSTRUCTION + block["text"]
+            block["text"] = INSTRUCTION + block["text"]
         return blocks
 
     def _add_result(self, key: Hashable, content: list[Block], path: str) -> list[Block]:
         id = self._ids.close(key)
         if id is None:
-            raise self._report.reject(
-                path, "it must name a call of the assistant's message right before it, once."
-            )
+            raise result_without_call(path, self._report)
         block: Block = {"type": "tool_result", "tool_use_id": id}
         if content:
             block["content"] = content
@@ -149,8 +144,7 @@ class Conversation:
     def _add_answer(self, message: AssistantMessage, path: str, index: int) -> None:
         if message.audio is not None:
             raise self._report.reject(f"{path}.audio", "Claude has no spoken answers.")
-        if message.name:
-            self._report.ignored("messages[].name")
+        report_name(message, self._report)
         blocks = to_blocks(message.content, path=path, report=self._report, text_only=True)
         blocks += text_blocks(message.refusal)
         if not (blocks or message.tool_calls or message.function_call):
@@ -179,7 +173,7 @@ class Conversation:
     def _open(self) -> None:
         """Put a user turn first: https://platform.claude.com/docs/en/api/messages/create."""
         self._report.emulated("messages")
-        self.turns.append({"role": "user", "content": text_blocks(_OPENING)})
+        self.turns.append({"role": "user", "content": text_blocks(OPENING)})
 
     def _end_user_turn(self) -> None:
         """Turn what came since the last answer into a user turn, and a system one after it."""
@@ -193,7 +187,7 @@ class Conversation:
             if not said:
                 return
             self._report.emulated("messages[].content")
-            content = text_blocks(_EMPTY)
+            content = text_blocks(EMPTY)
         self._check_answered()
         self.turns.append({"role": "user", "content": content})
         if instructions:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from translators.anthropic_messages import parameters
-from translators.anthropic_messages.content import Block, report_extras
+from translators.anthropic_messages.content import Block
 from translators.anthropic_messages.fidelity import RULES
 from translators.anthropic_messages.messages import to_conversation
 from translators.anthropic_messages.models import profile_of
@@ -40,7 +40,7 @@ def to_native(
     if chat.stream_options is not None and chat.stream_options.include_obfuscation:
         report.ignored("stream_options.include_obfuscation")
     if chat.stream_options is not None:
-        report_extras("stream_options", chat.stream_options.model_extra or {}, report)
+        report.ignored_fields("stream_options", chat.stream_options.model_extra or {})
     profile = profile_of(model)
     conversation = to_conversation(chat.messages, profile=profile, report=report)
     choice = to_tool_choice(chat, profile=profile, report=report)

@@ -27,7 +27,7 @@ from translators.anthropic_messages.usage import merge_counts, to_service_tier, 
 from translators.chunks import ChunkBuilder
 from translators.errors import ProviderError, StreamTruncated
 from translators.json import UNREADABLE, encode
-from translators.protocol import Chunk, Outcome, ResponseContext
+from translators.protocol import Chunk, HttpRequest, Outcome, ResponseContext
 from translators.sse import ServerSentEvent
 from translators.wire.response import FinishReason
 
@@ -109,6 +109,11 @@ class AnthropicMessagesStream:
     def complete(self) -> bool:
         """Whether `message_stop` has come."""
         return self._stopped
+
+    @property
+    def follow_up(self) -> HttpRequest | None:
+        """The request for the rest of the answer: there is none."""
+        return None
 
     def feed(self, event: ServerSentEvent, /) -> list[Chunk]:
         """Take the next event; return the chunks it completes, often none.

@@ -2,25 +2,25 @@
 
 https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview
 
-1. A custom tool takes free text; here it is a function with the one string `input`. A grammar
-   goes into the description, where nobody enforces it.
+1. Custom tools and broken arguments are as in `translators.functions`.
 2. Ids of calls must match `^[a-zA-Z0-9_-]+$` and be unique in a conversation. Foreign ids are
    mapped in the order of their appearance, so a longer conversation maps them alike.
-3. Arguments that are no JSON object (a model may have got them wrong, or been cut off) are kept
-   as the text they are, in an object of one field.
 """
 
 import re
 from collections import defaultdict, deque
 from collections.abc import Hashable
-from typing import Any, cast
 
-import msgspec
-
-from translators.anthropic_messages.content import CACHE_FIELDS, Block, cache_mark, report_extras
+from translators.anthropic_messages.content import CACHE_FIELDS, Block, cache_mark
 from translators.anthropic_messages.models import ModelProfile
 from translators.fidelity import ReportBuilder
-from translators.wire.content import CustomCall, FunctionCall, ToolCall
+from translators.functions import (
+    custom_call,
+    custom_description,
+    custom_schema,
+    parse_arguments,
+)
+from translators.wire.content import FunctionCall, ToolCall
 from translators.wire.request import (
     ChatCompletionRequest,
     CustomTool,
@@ -34,7 +34,6 @@ __all__ = [
     "CallIds",
     "call_block",
     "function_call_block",
-    "parse_arguments",
     "to_tool_choice",
     "to_tools",
 ]
@@ -98,10 +97,10 @@ def _choice(chat: ChatCompletionRequest, report: ReportBuilder) -> Block | None:
         return {"type": "any"}
     if not isinstance(choice, NamedToolChoice):
         return {"type": "tool", "name": choice.name}
-    report_extras("tool_choice", choice.model_extra or {}, report)
+    report.ignored_fields("tool_choice", choice.model_extra or {})
     named = choice.function or choice.custom
     if named is not None:
-        report_extras(f"tool_choice.{choice.type}", named.model_extra or {}, report)
+        report.ignored_fields(f"tool_choice.{choice.type}", named.model_extra or {})
     if choice.type == "allowed_tools" or named is None:
         raise report.reject("tool_choice", "a choice of `allowed_tools` is not translated yet.")
     return {"type": "tool", "name": named.name}
@@ -116,7 +115,7 @@ def _tool(tool: Tool, index: int, report: ReportBuilder) -> Block:
     else:
         raise report.reject(f"{path}.type", f"tools of type `{tool.type[:40]}` are not known.")
     extra = tool.model_extra or {}
-    report_extras("tools[]", extra, report, known=CACHE_FIELDS)
+    report.ignored_fields("tools[]", extra, known=CACHE_FIELDS)
     if mark := cache_mark(extra):
         native["cache_control"] = mark
     return native
@@ -124,7 +123,7 @@ def _tool(tool: Tool, index: int, report: ReportBuilder) -> Block:
 
 def _function(function: FunctionDefinition, path: str, report: ReportBuilder) -> Block:
     extra = function.model_extra or {}
-    report_extras("tools[].function", extra, report, known=CACHE_FIELDS)
+    report.ignored_fields("tools[].function", extra, known=CACHE_FIELDS)
     if function.strict:
         report.ignored("tools[].function.strict")
     native: Block = {"name": _name(function.name, f"{path}.name", report)}
@@ -139,29 +138,11 @@ def _function(function: FunctionDefinition, path: str, report: ReportBuilder) ->
 
 
 def _custom(tool: CustomTool, path: str, report: ReportBuilder) -> Block:
-    custom = tool.custom
-    report.emulated("tools[].custom")
-    report_extras("tools[].custom", custom.model_extra or {}, report)
-    description = custom.description or ""
-    if custom.format and custom.format.get("type") == "grammar":
-        report.ignored("tools[].custom.format")
-        grammar = custom.format.get("grammar")
-        if not isinstance(grammar, dict):
-            raise report.reject(f"{path}.format.grammar", "a grammar is an object.")
-        grammar = cast("dict[str, Any]", grammar)
-        description += (
-            f"\n\nThe input must match this {grammar.get('syntax', '')} grammar:\n"
-            f"{grammar.get('definition', '')}"
-        )
-    native: Block = {"name": _name(custom.name, f"{path}.name", report)}
-    if description.strip():
-        native["description"] = description.strip()
-    native["input_schema"] = {
-        "type": "object",
-        "properties": {"input": {"type": "string"}},
-        "required": ["input"],
-    }
-    return native
+    description = custom_description(tool, path=path, report=report)
+    native: Block = {"name": _name(tool.custom.name, f"{path}.name", report)}
+    if description:
+        native["description"] = description
+    return {**native, "input_schema": custom_schema()}
 
 
 def _name(name: str, path: str, report: ReportBuilder) -> str:
@@ -203,15 +184,14 @@ class CallIds:
 def call_block(call: ToolCall, *, id: str, report: ReportBuilder) -> Block:
     """Return the block of an earlier call."""
     extra = {name: value for name, value in (call.model_extra or {}).items() if name != "index"}
-    report_extras("messages[].tool_calls[]", extra, report)
+    report.ignored_fields("messages[].tool_calls[]", extra)
     told = call.function or call.custom
     if told is not None:
-        report_extras(f"messages[].tool_calls[].{call.type}", told.model_extra or {}, report)
+        report.ignored_fields(f"messages[].tool_calls[].{call.type}", told.model_extra or {})
     if call.function is not None:
         return function_call_block(call.function, id=id, report=report)
-    # `parse_request` has seen to it that one of the two is there.
-    custom = call.custom or CustomCall(name="", input="")
-    return _call(custom.name, {"input": custom.input}, id=id, report=report)
+    name, arguments = custom_call(call)
+    return _call(name, arguments, id=id, report=report)
 
 
 def function_call_block(call: FunctionCall, *, id: str, report: ReportBuilder) -> Block:
@@ -224,17 +204,3 @@ def _call(name: str, arguments: Block, *, id: str, report: ReportBuilder) -> Blo
     if native != name:
         report.emulated("messages[].tool_calls[].function.name")
     return {"type": "tool_use", "id": id, "name": native, "input": arguments}
-
-
-def parse_arguments(text: str, report: ReportBuilder) -> Block:
-    """Return the arguments of a call as the object the API wants; see rule 3."""
-    if not text.strip():
-        return {}
-    try:
-        value = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        value = None
-    if isinstance(value, dict):
-        return cast("Block", value)
-    report.emulated("messages[].tool_calls[].function.arguments")
-    return {"_raw": text}

@@ -3,6 +3,7 @@
 https://platform.claude.com/docs/en/api/messages, `anthropic-version` 2026-10-21 and 2023-06-01.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from translators.anthropic_messages.request import to_native
@@ -25,6 +26,10 @@ class AnthropicMessagesTranslator:
 
     default_max_tokens: int | None = None
 
+    def media_to_fetch(self, chat: ChatCompletionRequest) -> Sequence[str]:
+        """Return nothing: the API fetches what it takes by address."""
+        return ()
+
     def request(self, chat: ChatCompletionRequest, *, model: str) -> Translated[HttpRequest]:
         """Return the native request for `model`.
 
@@ -42,6 +47,12 @@ class AnthropicMessagesTranslator:
         # A whole answer always carries its usage.
         return to_completion(native, replace(context, include_usage=True))
 
-    def stream(self, context: ResponseContext) -> AnthropicMessagesStream:
+    def follow_up(self, request: HttpRequest, native: bytes) -> HttpRequest | None:
+        """Return None: every answer is whole."""
+        return None
+
+    def stream(
+        self, context: ResponseContext, request: HttpRequest | None = None
+    ) -> AnthropicMessagesStream:
         """Return a fresh stream translator for one answer."""
         return AnthropicMessagesStream(context)

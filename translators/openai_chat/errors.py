@@ -11,25 +11,17 @@ from typing import Any, cast
 import msgspec
 
 from translators.errors import ErrorKind, ProviderError
+from translators.http_errors import KIND_BY_STATUS, UNEXPLAINED
 from translators.json import UNREADABLE
 from translators.retry_after import retry_after
 
 __all__ = ["error_from_object", "error_from_response", "failed_midway"]
 
 _KIND_BY_STATUS: dict[int, ErrorKind] = {
+    **KIND_BY_STATUS,
     400: "invalid",
-    401: "auth",
-    402: "quota",
-    403: "auth",
-    404: "not_found",
-    408: "timeout",
-    409: "conflict",
-    413: "too_large",
     415: "invalid",
     422: "invalid",
-    429: "rate_limit",
-    503: "overloaded",
-    504: "timeout",
     529: "overloaded",
 }
 
@@ -76,7 +68,7 @@ def error_from_object(data: bytes) -> ProviderError:
         _error_object(data),
         status=None,
         headers={},
-        fallback="The provider reported an error without saying which.",
+        fallback=UNEXPLAINED,
     )
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from translators.errors import StreamTruncated
 from translators.openai_chat.errors import error_from_object, failed_midway
 from translators.openai_chat.events import Choice, decode, usage_of
-from translators.protocol import Chunk, Outcome, ResponseContext
+from translators.protocol import Chunk, HttpRequest, Outcome, ResponseContext
 from translators.sse import ServerSentEvent
 
 __all__ = ["OpenAIChatStream"]
@@ -37,6 +37,11 @@ class OpenAIChatStream:
     def complete(self) -> bool:
         """Whether `[DONE]` has come."""
         return self._done
+
+    @property
+    def follow_up(self) -> HttpRequest | None:
+        """The request for the rest of the answer: there is none."""
+        return None
 
     def feed(self, event: ServerSentEvent, /) -> Sequence[Chunk]:
         """Take one event.

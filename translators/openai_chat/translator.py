@@ -1,5 +1,6 @@
 """The translator for OpenAI's own dialect."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from translators.errors import ProviderError
@@ -8,6 +9,7 @@ from translators.openai_chat.events import decode, usage_of
 from translators.openai_chat.request import OpenAIChatOptions, to_native
 from translators.openai_chat.stream import OpenAIChatStream
 from translators.protocol import Completion, HttpRequest, Outcome, ResponseContext, Translated
+from translators.remote_media import remote_media
 from translators.wire.request import ChatCompletionRequest
 
 __all__ = ["OpenAIChatTranslator"]
@@ -18,6 +20,10 @@ class OpenAIChatTranslator:
     """Satisfies `Translator[HttpRequest, bytes, ServerSentEvent]`."""
 
     options: OpenAIChatOptions = field(default_factory=OpenAIChatOptions)
+
+    def media_to_fetch(self, chat: ChatCompletionRequest) -> Sequence[str]:
+        """Return the addresses of files and audio: the API fetches images only."""
+        return [media.url for media in remote_media(chat) if media.kind != "image"]
 
     def request(self, chat: ChatCompletionRequest, *, model: str) -> Translated[HttpRequest]:
         """Return the native request."""
@@ -46,6 +52,12 @@ class OpenAIChatTranslator:
         )
         return Completion(native, outcome)
 
-    def stream(self, context: ResponseContext) -> OpenAIChatStream:
-        """Return a stream translator for one answer."""
+    def follow_up(self, request: HttpRequest, native: bytes) -> HttpRequest | None:
+        """Return None: every answer is whole."""
+        return None
+
+    def stream(
+        self, context: ResponseContext, request: HttpRequest | None = None
+    ) -> OpenAIChatStream:
+        """Return a fresh stream translator for one answer."""
         return OpenAIChatStream(context)

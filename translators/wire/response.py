@@ -5,11 +5,17 @@ between the provider and the client reads. `openai.types.completion_usage` of op
 source of the usage fields.
 """
 
-from typing import Literal
+from typing import Any, Literal, cast
 
 import msgspec
 
-__all__ = ["CompletionTokensDetails", "FinishReason", "PromptTokensDetails", "Usage"]
+__all__ = [
+    "CompletionTokensDetails",
+    "FinishReason",
+    "PromptTokensDetails",
+    "Usage",
+    "add_usage",
+]
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 
@@ -42,3 +48,18 @@ class Usage(msgspec.Struct, omit_defaults=True, frozen=True):
     total_tokens: int
     prompt_tokens_details: PromptTokensDetails | None = None
     completion_tokens_details: CompletionTokensDetails | None = None
+
+
+def add_usage(one: Usage | None, other: Usage | None) -> Usage | None:
+    """Return the token counts of two answers together."""
+    return _added(one, other)
+
+
+def _added(one: Any, other: Any) -> Any:
+    """Add two counts, or two structures of counts; what only one of them has stays."""
+    if one is None or other is None:
+        return other if one is None else one
+    if isinstance(one, int):
+        return one + other
+    fields = cast("type[msgspec.Struct]", type(one)).__struct_fields__
+    return type(one)(**{name: _added(getattr(one, name), getattr(other, name)) for name in fields})

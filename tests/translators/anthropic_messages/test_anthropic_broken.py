@@ -7,23 +7,18 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from messages_api import CONTEXT, TRANSLATOR, Json, chunks_of, deltas_of, events_of, run, sse_of
+from messages_api import STREAMS, TRANSLATOR, chunks_of, run, sse_of
 from native_events import TWO_CALLS, closed, finished, grown, opened, server_tool, start, text, tool
 
+from tests.translators.strategies import changed_events
+from tests.translators.streams import CONTEXT, Json, events_of
 from translators.anthropic_messages.events import Event
-from translators.errors import ProviderError, StreamTruncated
+from translators.errors import ProviderError
 from translators.sse import ServerSentEvent
 
 
-def calls_in(events: list[Json]) -> list[Json]:
-    return [call for delta in deltas_of(events) for call in delta.get("tool_calls", ())]
-
-
-def broken(events: list[Json]) -> ProviderError:
-    with pytest.raises(ProviderError) as caught:
-        run(events_of(sse_of(events)))
-    assert caught.value.kind == "protocol"
-    return caught.value
+def broken(events: list[Json]) -> None:
+    assert STREAMS.broken(events).kind == "protocol"
 
 
 @pytest.mark.parametrize("missing", ["id", "name"])
@@ -43,12 +38,7 @@ def test_row_20_bad_json_is_an_error_not_an_end():
 
 @pytest.mark.parametrize("length", range(len(TWO_CALLS)))
 def test_row_66_truncated_stream_is_never_finished(length: int):
-    stream = TRANSLATOR.stream(CONTEXT)
-    for event in events_of(sse_of(TWO_CALLS[:length])):
-        assert all(b'"finish_reason":null' in chunk.data for chunk in stream.feed(event))
-    with pytest.raises(StreamTruncated) as caught:
-        stream.end()
-    assert caught.value.code == "upstream_incomplete"
+    STREAMS.check_unfinished(events_of(sse_of(TWO_CALLS[:length])))
 
 
 @pytest.mark.parametrize(
@@ -157,7 +147,7 @@ def test_event_without_a_type_has_the_name_of_its_event():
 
 def test_block_that_was_not_closed_is_closed_by_the_end():
     events = [start(), *tool(0, "toolu_a", "f")[:1], *finished("tool_use")]
-    assert calls_in(events)[-1]["function"]["arguments"] == "{}"
+    assert STREAMS.calls_in(events)[-1]["function"]["arguments"] == "{}"
 
 
 def test_decoded_events_are_taken_too():
@@ -165,25 +155,15 @@ def test_decoded_events_are_taken_too():
     assert stream.handle(Event(type="ping")) == []
 
 
-ANYTHING: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.sampled_from(["", "x", "text", "tool_use"]),
-    lambda inner: (
-        st.lists(inner, max_size=2)
-        | st.dictionaries(
-            st.sampled_from(["type", "text", "id", "usage", "input"]), inner, max_size=3
-        )
-    ),
-    max_leaves=5,
-)
-
-
 @given(st.data())
 @settings(max_examples=200, deadline=None)
 def test_a_changed_event_is_refused_or_taken_never_a_bug(data: Any):
     """Rule 3 of `translators.protocol`: `feed` raises `ProviderError` and nothing else."""
-    events: list[Json] = json.loads(json.dumps(TWO_CALLS))
-    event = data.draw(st.sampled_from(events))
-    place = data.draw(st.sampled_from([event, *(v for v in event.values() if v.__class__ is dict)]))
-    place[data.draw(st.sampled_from([*place, "new"]))] = data.draw(ANYTHING)
+    events = changed_events(
+        data,
+        TWO_CALLS,
+        words=["text", "tool_use"],
+        names=["type", "text", "id", "usage", "input"],
+    )
     with contextlib.suppress(ProviderError):
         run(events_of(sse_of(events)))

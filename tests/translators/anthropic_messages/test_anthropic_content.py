@@ -4,8 +4,11 @@ import base64
 from typing import Any
 
 import pytest
-from messages_api import WEATHER, Json, calls, rejection, result, translate, turns_of, user
+from messages_api import WEATHER, rejection, translate, turns_of
 from native_schema import problems_of
+
+from tests.translators.chat_requests import calls, result, user
+from tests.translators.streams import Json
 
 OLD, NEW = "claude-haiku-4-5", "claude-opus-5-5"
 PNG = "data:image/png;base64,iVBORw0KGgo="

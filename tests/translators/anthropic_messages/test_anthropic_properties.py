@@ -5,23 +5,23 @@ from typing import Any
 
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
-from messages_api import CONTEXT, TRANSLATOR, Json, accumulate, chat_of, events_of, run, sse_of
+from messages_api import STREAMS, TRANSLATOR, run, sse_of
 from native_events import finished, server_tool, start, text, thinking, tool
 from native_schema import problems_of
 
+from tests.translators.chat_requests import chat_of
+from tests.translators.strategies import OBJECTS, WORDS, conversations, cuts, grown_bodies, requests
+from tests.translators.streams import CONTEXT, Json, accumulate, events_of
 from translators.anthropic_messages.tools import CallIds
 from translators.errors import TranslationError
 from translators.fold import fold
 from translators.json import encode
-from translators.sse import SSEDecoder
 
 MODELS = st.sampled_from(["claude-haiku-4-5", "claude-opus-4-6", "claude-opus-5-5", "other"])
 
 # --- answers -----------------------------------------------------------------------------------
 
-WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 PARTS = st.lists(WORDS, max_size=4)
-OBJECTS = st.dictionaries(WORDS, st.none() | st.booleans() | st.integers() | WORDS, max_size=3)
 
 
 @st.composite
@@ -100,85 +100,18 @@ def test_whole_answer_says_what_the_stream_says(made: list[tuple[str, Any]]):
 @settings(max_examples=60, deadline=None)
 def test_cutting_the_bytes_anywhere_changes_nothing(made: list[tuple[str, Any]], data: Any):
     body = sse_of(events_for(made))
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=8)))
-    decoder = SSEDecoder()
-    pieces = [body[a:b] for a, b in zip([0, *cuts], [*cuts, len(body)], strict=True)]
-    events = [event for piece in pieces for event in decoder.feed(piece)] + decoder.end()
-    assert run(events) == run(events_of(body))
+    STREAMS.check_cuts(body, data.draw(cuts(body)))
 
 
 # --- requests ----------------------------------------------------------------------------------
 
-TEXTS = st.sampled_from(["", " ", "Hi", "ø 🎉", "\u2028"])
-SAID = st.sampled_from(["Hi", "ø 🎉", "a b"])
-IDS = st.sampled_from(["call_1", "call.1", "call_1_2", "é", "toolu_1", "a" * 80])
-IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
-FILE = {"type": "file", "file": {"file_data": "data:text/plain,hello", "filename": "a.txt"}}
-TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
-
-
-def parts_of(words: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
-    return words.map(lambda value: {"type": "text", "text": value})
-
-
-CONTENT: st.SearchStrategy[Any] = TEXTS | st.lists(
-    parts_of(TEXTS) | st.sampled_from([IMAGE, FILE]), max_size=3
+CALLS: st.SearchStrategy[Json] = st.sampled_from(["", '{"a":1}']).map(
+    lambda arguments: {"function": {"name": "f", "arguments": arguments}}
 )
-PLAIN: st.SearchStrategy[Any] = TEXTS | st.lists(parts_of(TEXTS), max_size=2)
+REQUESTS = requests(CALLS, prompt_cache_options=st.just({"mode": "implicit"}))
 
 
-@st.composite
-def spoken(draw: st.DrawFn) -> list[Json]:
-    """What may stand between two answers."""
-    roles = draw(st.lists(st.sampled_from(["user", "user", "system", "developer"]), max_size=3))
-    return [{"role": role, "content": draw(CONTENT if role == "user" else PLAIN)} for role in roles]
-
-
-@st.composite
-def conversations(draw: st.DrawFn) -> list[Json]:
-    messages = draw(spoken())
-    for _ in range(draw(st.integers(0, 4))):
-        ids = draw(st.lists(IDS, max_size=3))
-        answer: Json = {"role": "assistant", "content": draw(SAID)}
-        if ids:
-            answer["tool_calls"] = [
-                {
-                    "id": id,
-                    "type": "function",
-                    "function": {"name": "f", "arguments": draw(st.sampled_from(["", '{"a":1}']))},
-                }
-                for id in ids
-            ]
-        results = [{"role": "tool", "tool_call_id": id, "content": draw(CONTENT)} for id in ids]
-        between = draw(spoken())
-        messages += [answer, *draw(st.permutations(results + between))]
-    return messages
-
-
-@st.composite
-def requests(draw: st.DrawFn) -> Json:
-    optional = {
-        "tools": st.sampled_from([[], [TOOL], [TOOL, {"type": "custom", "custom": {"name": "c"}}]]),
-        "parallel_tool_calls": st.booleans(),
-        "max_tokens": st.integers(1, 9000),
-        "temperature": st.sampled_from([0, 0.5, 1, 2]),
-        "top_p": st.sampled_from([0, 0.5, 1]),
-        "stop": st.sampled_from(["a", ["a", " "], []]),
-        "stream": st.booleans(),
-        "user": SAID,
-        "service_tier": st.sampled_from(["auto", "default", "flex", "priority"]),
-        "reasoning_effort": st.sampled_from(["none", "minimal", "low", "xhigh", "max"]),
-        "prompt_cache_options": st.just({"mode": "implicit"}),
-        "seed": st.integers(0, 9),
-    }
-    fields = draw(st.fixed_dictionaries({}, optional=optional))
-    if fields.get("tools"):
-        choices = st.sampled_from(["auto", "none", "required"])
-        fields |= draw(st.fixed_dictionaries({}, optional={"tool_choice": choices}))
-    return {"model": "persona", "messages": draw(conversations()), **fields}
-
-
-@given(requests(), MODELS)
+@given(REQUESTS, MODELS)
 @settings(max_examples=150, deadline=None)
 def test_body_is_what_the_sdk_allows(request: Json, model: str):
     assume(request["messages"])
@@ -214,21 +147,11 @@ def check_turns(body: Json) -> None:
             used.update(waiting)
 
 
-@given(conversations(), st.data(), MODELS)
+@given(conversations(CALLS), st.data(), MODELS)
 @settings(max_examples=150, deadline=None)
 def test_longer_conversation_keeps_the_turns_it_had(messages: list[Json], data: Any, model: str):
     """Known-failure 47, and 0.5 of the wire mapping: caches and thoughts hang on the prefix."""
-    answers = [i for i, message in enumerate(messages) if message["role"] == "assistant" and i]
-    assume(answers)
-    cut = data.draw(st.sampled_from(answers))
-    shared: Json = {"model": "persona", "tools": [TOOL]}
-    try:
-        longer = TRANSLATOR.request(chat_of({**shared, "messages": messages}), model=model)
-        shorter = TRANSLATOR.request(chat_of({**shared, "messages": messages[:cut]}), model=model)
-    except TranslationError:
-        assume(False)
-        raise
-    old, new = shorter.request.body, longer.request.body
+    old, new = grown_bodies(STREAMS, messages, data, model)
     assume(old["messages"][-1]["role"] != "assistant")
     # Bytes, for the order of keys matters too.
     assert encode(new.get("system")) == encode(old.get("system"))

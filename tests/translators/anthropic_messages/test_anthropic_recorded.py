@@ -1,33 +1,23 @@
 """Every recorded exchange: what we say of it is what the Anthropic SDK says of it."""
 
 import json
-import random
 from typing import Any
 
 import pytest
 from anthropic.types import Message
-from messages_api import (
-    CONTEXT,
-    TRANSLATOR,
-    Exchange,
-    accumulate,
-    events_of,
-    recorded,
-    recorded_folder,
-    run,
-    sdk_message,
-)
+from messages_api import STREAMS, TRANSLATOR, is_broken, recorded, run, sdk_message
 
-from translators.errors import ProviderError, StreamTruncated
-from translators.fold import fold
-from translators.protocol import Chunk
-from translators.sse import ServerSentEvent, SSEDecoder
+from tests.recordings import Recording, skip_without_recordings
+from tests.translators.streams import CONTEXT, events_of, folded
+from translators.anthropic_messages.errors import error_from_response
+from translators.errors import ProviderError
+from translators.sse import ServerSentEvent
 
-ANSWERS = recorded(lambda exchange: exchange.status == 200 and not exchange.is_broken)
-STREAMS = recorded(
-    lambda exchange: exchange.status == 200 and exchange.stream and not exchange.is_broken
+ANSWERS = recorded(lambda exchange: exchange.status == 200 and not is_broken(exchange))
+STREAMED = recorded(
+    lambda exchange: exchange.status == 200 and exchange.stream and not is_broken(exchange)
 )
-BROKEN = recorded(lambda exchange: exchange.is_broken)
+BROKEN = recorded(is_broken)
 ERRORS = recorded(lambda exchange: exchange.status != 200)
 
 FINISH_REASONS = {
@@ -42,18 +32,17 @@ UNKNOWN = ServerSentEvent(b"aurora", b'{"type":"aurora","index":"x","delta":7,"u
 
 
 def test_recordings_are_found_on_ci_when_they_are_beside_the_checkout():
-    if recorded_folder() is None:
-        pytest.skip("no recorded traffic beside the checkout, nor under EP_RECORDED_TRAFFIC")
+    skip_without_recordings()
     assert len(ANSWERS) > 90
     assert len(ERRORS) > 10
 
 
 @pytest.mark.parametrize("exchange", ANSWERS)
-def test_answer_says_what_the_sdk_reads(exchange: Exchange):
+def test_answer_says_what_the_sdk_reads(exchange: Recording):
     theirs = sdk_message(exchange.body, stream=exchange.stream)
     if exchange.stream:
         chunks, outcome = run(events_of(exchange.body))
-        ours = json.loads(fold(chunk.data for chunk in chunks))
+        ours = folded(chunks)
     else:
         completion = TRANSLATOR.response(exchange.body, CONTEXT)
         ours, outcome = json.loads(completion.data), completion.outcome
@@ -70,11 +59,10 @@ def test_answer_says_what_the_sdk_reads(exchange: Exchange):
     assert _counts(ours["usage"]) == _their_counts(exchange, theirs)
 
 
-@pytest.mark.parametrize("exchange", STREAMS)
-def test_stream_says_what_the_whole_answer_says(exchange: Exchange):
+@pytest.mark.parametrize("exchange", STREAMED)
+def test_stream_says_what_the_whole_answer_says(exchange: Recording):
     theirs = sdk_message(exchange.body, stream=True)
-    chunks, _ = run(events_of(exchange.body))
-    streamed = json.loads(fold(chunk.data for chunk in chunks))
+    streamed = folded(run(events_of(exchange.body))[0])
     whole = json.loads(TRANSLATOR.response(theirs.to_json(warnings=False).encode(), CONTEXT).data)
     for answer in (streamed, whole):
         message = answer["choices"][0]["message"]
@@ -85,49 +73,33 @@ def test_stream_says_what_the_whole_answer_says(exchange: Exchange):
     assert streamed == whole
 
 
-@pytest.mark.parametrize("exchange", STREAMS)
-def test_openai_sdk_accepts_the_stream(exchange: Exchange):
-    chunks, _ = run(events_of(exchange.body))
-    snapshot = json.loads(accumulate(chunks).to_json(warnings=False))
-    folded = json.loads(fold(chunk.data for chunk in chunks))
-    theirs, ours = snapshot["choices"][0]["message"], folded["choices"][0]["message"]
-    assert theirs["content"] == (ours["content"] or "")
-    assert theirs.get("reasoning_content") == ours.get("reasoning_content")
-    assert theirs["role"] == "assistant"
+@pytest.mark.parametrize("exchange", STREAMED)
+def test_openai_sdk_accepts_the_stream(exchange: Recording):
+    theirs, ours = STREAMS.check_openai_sdk(events_of(exchange.body))
     assert _calls(theirs) == _calls(ours)
-    assert len(theirs.get("annotations") or ()) == len(ours.get("annotations") or ())
 
 
-@pytest.mark.parametrize("exchange", STREAMS)
-def test_cutting_the_bytes_anywhere_changes_nothing(exchange: Exchange):
-    expected, _ = run(events_of(exchange.body))
-    for seed in range(5):
-        assert _run_in_pieces(exchange.body, random.Random(seed)) == expected
+@pytest.mark.parametrize("exchange", STREAMED)
+def test_cutting_the_bytes_anywhere_changes_nothing(exchange: Recording):
+    STREAMS.check_pieces(exchange.body)
 
 
-@pytest.mark.parametrize("exchange", STREAMS)
-def test_unknown_event_anywhere_changes_nothing(exchange: Exchange):
+@pytest.mark.parametrize("exchange", STREAMED)
+def test_unknown_event_anywhere_changes_nothing(exchange: Recording):
     events = events_of(exchange.body)
-    expected, _ = run(events)
-    step = max(len(events) // 20, 1)
-    for place in range(0, len(events) + 1, step):
-        assert run([*events[:place], UNKNOWN, *events[place:]])[0] == expected
+    STREAMS.check_ignored(UNKNOWN, events, every=max(len(events) // 20, 1))
 
 
-@pytest.mark.parametrize("exchange", STREAMS)
-def test_cut_stream_is_never_finished(exchange: Exchange):
+@pytest.mark.parametrize("exchange", STREAMED)
+def test_cut_stream_is_never_finished(exchange: Recording):
     events = events_of(exchange.body)
     stop = next(i for i, event in enumerate(events) if b'"message_stop"' in event.data)
     for length in range(stop + 1):
-        stream = TRANSLATOR.stream(CONTEXT)
-        chunks = [chunk for event in events[:length] for chunk in stream.feed(event)]
-        assert all(b'"finish_reason":null' in chunk.data for chunk in chunks)
-        with pytest.raises(StreamTruncated):
-            stream.end()
+        STREAMS.check_unfinished(events[:length])
 
 
 @pytest.mark.parametrize("exchange", BROKEN)
-def test_error_in_the_stream_is_raised(exchange: Exchange):
+def test_error_in_the_stream_is_raised(exchange: Recording):
     with pytest.raises(ProviderError) as caught:
         run(events_of(exchange.body))
     assert caught.value.kind == "overloaded"
@@ -136,9 +108,9 @@ def test_error_in_the_stream_is_raised(exchange: Exchange):
 
 
 @pytest.mark.parametrize("exchange", ERRORS)
-def test_error_answer_is_mapped(exchange: Exchange):
+def test_error_answer_is_mapped(exchange: Recording):
     kinds = {400: "invalid", 401: "auth", 404: "not_found", 529: "overloaded"}
-    error = exchange.error
+    error = error_from_response(exchange.status, exchange.headers, exchange.body)
     detail = json.loads(exchange.body)["error"]
     assert error.kind == kinds[exchange.status]
     # What a provider says of a refused key may repeat the key: it goes no further.
@@ -147,20 +119,6 @@ def test_error_answer_is_mapped(exchange: Exchange):
     assert error.status == exchange.status
     if "prompt is too long" in detail["message"]:
         assert error.code == "context_length_exceeded"
-
-
-def _run_in_pieces(body: bytes, source: random.Random) -> list[Chunk]:
-    decoder, stream = SSEDecoder(), TRANSLATOR.stream(CONTEXT)
-    chunks: list[Chunk] = []
-    place = 0
-    while place < len(body):
-        length = source.choice((1, 2, 7, 50, 1000))
-        for event in decoder.feed(body[place : place + length]):
-            chunks += stream.feed(event)
-        place += length
-    for event in decoder.end():
-        chunks += stream.feed(event)
-    return chunks + stream.end()
 
 
 def _text(message: Message) -> str:
@@ -194,7 +152,7 @@ def _counts(usage: Any) -> tuple[int, int, int, int]:
     )
 
 
-def _their_counts(exchange: Exchange, message: Message) -> tuple[int, int, int, int]:
+def _their_counts(exchange: Recording, message: Message) -> tuple[int, int, int, int]:
     usage = message.usage.to_dict(warnings=False)
     found: list[Any] = _iterations(exchange) or [usage]
     read = sum(int(part.get("cache_read_input_tokens") or 0) for part in found)
@@ -203,7 +161,7 @@ def _their_counts(exchange: Exchange, message: Message) -> tuple[int, int, int, 
     return prompt, sum(int(part["output_tokens"]) for part in found), read, written
 
 
-def _iterations(exchange: Exchange) -> Any:
+def _iterations(exchange: Recording) -> Any:
     """Return the last `iterations`, which the SDK's accumulator does not keep."""
     if not exchange.stream:
         return json.loads(exchange.body)["usage"].get("iterations")

@@ -4,9 +4,11 @@ import hashlib
 from typing import Any
 
 import pytest
-from messages_api import WEATHER, Json, body_of, rejection, translate
+from messages_api import WEATHER, body_of, rejection, translate
 from native_schema import problems_of
 
+from tests.translators.chat_requests import NEUTRAL
+from tests.translators.streams import Json
 from translators.anthropic_messages.fidelity import RULES
 from translators.wire.request import ChatCompletionRequest
 
@@ -44,24 +46,7 @@ def test_row_80_field_without_counterpart_is_ignored_and_reported(field: str, va
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [
-        ("frequency_penalty", 0),
-        ("logit_bias", {}),
-        ("logprobs", False),
-        ("modalities", ["text"]),
-        ("n", 1),
-        ("response_format", {"type": "text"}),
-        ("service_tier", "auto"),
-        ("store", False),
-        ("temperature", 1),
-        ("tools", []),
-        ("top_p", 1.0),
-        ("stop", []),
-        ("reasoning_effort", None),
-        ("tool_choice", "none"),
-        ("parallel_tool_calls", True),
-        ("stream_options", None),
-    ],
+    [*NEUTRAL, ("temperature", 1), ("top_p", 1.0), ("parallel_tool_calls", True)],
 )
 def test_neutral_value_is_as_good_as_none(field: str, value: Any):
     translated = translate(**{field: value})

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from messages_api import CONTEXT, TRANSLATOR, Json, chunks_of, deltas_of, events_of, run, sse_of
+from messages_api import TRANSLATOR, chunks_of, deltas_of, run, sse_of
 from native_events import (
     TWO_CALLS,
     closed,
@@ -17,6 +17,7 @@ from native_events import (
     tool,
 )
 
+from tests.translators.streams import CONTEXT, Json, events_of
 from translators.protocol import Outcome
 
 

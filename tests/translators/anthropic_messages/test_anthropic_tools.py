@@ -4,18 +4,11 @@ import json
 from typing import Any
 
 import pytest
-from messages_api import (
-    WEATHER,
-    Json,
-    body_of,
-    calls,
-    rejection,
-    result,
-    translate,
-    turns_of,
-    user,
-)
+from messages_api import WEATHER, body_of, rejection, translate, turns_of
 from native_schema import problems_of
+
+from tests.translators.chat_requests import MISFIT_RESULTS, calls, result, user
+from tests.translators.streams import Json
 
 OLD, NEW = "claude-haiku-4-5", "claude-opus-5-5"
 
@@ -186,28 +179,7 @@ def test_row_21_foreign_ids_are_mapped_and_stay_paired():
         assert made[block["tool_use_id"]] == block["content"][0]["text"]
 
 
-@pytest.mark.parametrize(
-    ("messages", "param"),
-    [
-        ([user("x"), calls("a", "b"), result("a"), user("y")], "messages"),
-        ([user("x"), calls("a")], "messages"),
-        ([user("x"), calls("a"), user("y"), calls("b"), result("a"), result("b")], "messages"),
-        ([user("x"), calls("a"), result("a"), result("a")], "messages[3].tool_call_id"),
-        (
-            [user("x"), calls("a"), result("a"), calls("b"), result("b"), result("a")],
-            "messages[5].tool_call_id",
-        ),
-        ([user("x"), {"role": "function", "name": "f", "content": "1"}], "messages[1].name"),
-    ],
-    ids=[
-        "one missing",
-        "all missing",
-        "after another answer",
-        "twice",
-        "late",
-        "function without call",
-    ],
-)
+@pytest.mark.parametrize(("messages", "param"), MISFIT_RESULTS)
 def test_row_95_results_that_do_not_fit_are_rejected(messages: list[Json], param: str):
     assert rejection(messages=messages, tools=[WEATHER]).param == param
 

@@ -1,20 +1,17 @@
-"""What the tests of this dialect share: contexts, events and the OpenAI SDK as the oracle."""
+"""What the tests of this dialect share: a context, and events."""
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from collections.abc import Iterable
+from typing import Any
 
-from openai.lib.streaming.chat import ChatCompletionStreamState
-from openai.types.chat import ChatCompletion, ChatCompletionChunk
-
+from tests.translators.streams import Json, Streams
 from translators.openai_chat.translator import OpenAIChatTranslator
-from translators.protocol import Chunk, Outcome, ResponseContext
-from translators.sse import ServerSentEvent, SSEDecoder
+from translators.protocol import ResponseContext
+from translators.sse import ServerSentEvent
 
-Json = dict[str, Any]
+__all__ = ["DONE", "QUIET", "TRANSLATOR", "USAGE", "chunk", "event", "run", "usage_chunk"]
 
 TRANSLATOR = OpenAIChatTranslator()
-CONTEXT = ResponseContext("chatcmpl-none", 1_700_000_000, "asked", include_usage=True)
 QUIET = ResponseContext("chatcmpl-none", 1_700_000_000, "asked")
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
@@ -40,27 +37,8 @@ def event(data: Json | str, name: bytes = b"") -> ServerSentEvent:
 DONE = event("[DONE]")
 
 
-def events_of(sse: bytes, cuts: Sequence[int] = ()) -> list[ServerSentEvent]:
-    """Decode bytes that were cut at some places."""
-    decoder = SSEDecoder()
-    places = [0, *sorted(cuts), len(sse)]
-    pieces = [sse[a:b] for a, b in zip(places, places[1:], strict=False)]
-    return [event for piece in pieces for event in decoder.feed(piece)] + decoder.end()
+def _sse_of(events: Iterable[Json]) -> bytes:
+    return b"".join(b"data: " + json.dumps(data).encode() + b"\n\n" for data in events)
 
 
-def run(
-    events: Iterable[ServerSentEvent], context: ResponseContext = CONTEXT
-) -> tuple[list[Chunk], Outcome]:
-    """Translate a whole stream."""
-    stream = TRANSLATOR.stream(context)
-    chunks = [chunk for event in events for chunk in stream.feed(event)]
-    return chunks + list(stream.end()), stream.outcome
-
-
-def accumulate(chunks: Iterable[bytes]) -> ChatCompletion:
-    """Return what a client that uses the OpenAI SDK makes of the chunks."""
-    state: ChatCompletionStreamState[Any] = ChatCompletionStreamState()
-    for data in chunks:
-        state.handle_chunk(ChatCompletionChunk.model_validate_json(data))
-    # `get_final_completion` raises on `length`; the snapshot is the same without that.
-    return cast("ChatCompletion", state.current_completion_snapshot)
+run = Streams(TRANSLATOR, _sse_of).run

@@ -6,20 +6,25 @@ from typing import Any
 
 import pytest
 from openai.types.chat import ChatCompletion
-from openai_wire import CONTEXT, DONE, TRANSLATOR, accumulate, event, events_of, run
+from openai_wire import DONE, TRANSLATOR, event, run
 
-from tests.openai_recordings import RECORDED, Recording, recorded_folder, select
+from tests.recordings import Recording, recorded_openai_chats, skip_without_recordings
+from tests.translators.streams import CONTEXT, accumulate_data, events_of
 from translators.errors import ProviderError, StreamTruncated
 from translators.fold import fold
 from translators.openai_chat.errors import error_from_response
 from translators.sse import ServerSentEvent
 from translators.wire.response import Usage
 
-STREAM_ERRORS = [r for r in RECORDED if "mid_stream_error" in r.values[0].features]
-ABSENT = select(name="-")
-STREAMS = [r for r in select(status=200, stream=True) if r not in STREAM_ERRORS]
-WHOLE = select(status=200, stream=False)
-ERRORS = [r for r in RECORDED if r.values[0].status != 200] or ABSENT
+
+def failed_midway(recording: Recording) -> bool:
+    return "mid_stream_error" in recording.features
+
+
+STREAM_ERRORS = recorded_openai_chats(failed_midway)
+STREAMS = recorded_openai_chats(lambda r: r.status == 200 and r.stream and not failed_midway(r))
+WHOLE = recorded_openai_chats(lambda r: r.status == 200 and not r.stream)
+ERRORS = recorded_openai_chats(lambda r: r.status != 200)
 
 UNKNOWN = [
     event({"type": "aurora", "index": "x", "delta": 7}, b"aurora"),
@@ -29,8 +34,7 @@ UNKNOWN = [
 
 
 def test_recordings_are_found_where_they_should_be():
-    if not recorded_folder().is_dir():
-        pytest.skip(f"no recorded traffic at {recorded_folder()} (EP_RECORDED_TRAFFIC)")
+    skip_without_recordings()
     assert (len(STREAMS), len(WHOLE), len(ERRORS)) >= (39, 37, 9)
 
 
@@ -80,7 +84,7 @@ def sdk_reads(body: bytes) -> ChatCompletion:
     """Return what the SDK accumulates of a recorded stream, read without our decoder."""
     lines = body.decode().replace("\r\n", "\n").split("\n")
     data = [line[5:].strip() for line in lines if line.startswith("data:")]
-    return accumulate(text.encode() for text in data if text != "[DONE]")
+    return accumulate_data(text.encode() for text in data if text != "[DONE]")
 
 
 @pytest.mark.parametrize("recording", WHOLE)
@@ -99,7 +103,7 @@ def test_a_whole_answer_says_what_the_sdk_reads(recording: Recording):
 def test_a_stream_says_what_the_sdk_reads(recording: Recording):
     theirs = sdk_reads(recording.body)
     chunks, outcome = run(events_of(recording.body))
-    ours = accumulate(chunk.data for chunk in chunks)
+    ours = accumulate_data(chunk.data for chunk in chunks)
     folded = ChatCompletion.model_validate_json(fold(chunk.data for chunk in chunks))
     assert facts(ours) == facts(folded) == facts(theirs)
     assert (outcome.id, outcome.model) == (theirs.id, theirs.model)
@@ -180,7 +184,7 @@ def test_a_recorded_error_keeps_its_meaning(recording: Recording):
         assert (error.kind == "quota") == (told["code"] == "insufficient_quota")
 
 
-@pytest.mark.parametrize("recording", STREAM_ERRORS or ABSENT)
+@pytest.mark.parametrize("recording", STREAM_ERRORS)
 def test_row_66_an_error_in_the_middle_of_a_recorded_stream(recording: Recording):
     stream = TRANSLATOR.stream(CONTEXT)
     with pytest.raises(ProviderError) as caught:

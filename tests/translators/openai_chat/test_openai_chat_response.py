@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from openai_wire import CONTEXT, TRANSLATOR, USAGE, Json
+from openai_wire import TRANSLATOR, USAGE
 
+from tests.translators.streams import CONTEXT, Json
 from translators.errors import ProviderError
 from translators.wire.response import CompletionTokensDetails, PromptTokensDetails, Usage
 

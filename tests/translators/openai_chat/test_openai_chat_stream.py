@@ -3,20 +3,9 @@
 import json
 
 import pytest
-from openai_wire import (
-    CONTEXT,
-    DONE,
-    QUIET,
-    TRANSLATOR,
-    USAGE,
-    Json,
-    accumulate,
-    chunk,
-    event,
-    run,
-    usage_chunk,
-)
+from openai_wire import DONE, QUIET, TRANSLATOR, USAGE, chunk, event, run, usage_chunk
 
+from tests.translators.streams import CONTEXT, Json, accumulate_data
 from translators.errors import ProviderError, StreamTruncated
 from translators.fold import fold
 from translators.sse import ServerSentEvent
@@ -93,7 +82,7 @@ def test_deltas_that_say_nothing_are_no_payload(delta: Json):
 def test_row_90_a_streamed_refusal_is_a_refusal():
     chunks, _ = run(texts([ROLE, chunk({"refusal": "I "}), chunk({"refusal": "won't"}),
                            chunk(reason="stop")]))  # fmt: skip
-    assert accumulate(c.data for c in chunks).choices[0].message.refusal == "I won't"
+    assert accumulate_data(c.data for c in chunks).choices[0].message.refusal == "I won't"
 
 
 def test_row_01_row_08_tool_calls_pass_with_their_indexes():
@@ -108,7 +97,7 @@ def test_row_01_row_08_tool_calls_pass_with_their_indexes():
             [ROLE, *(chunk({"tool_calls": [call]}) for call in calls), chunk(reason="tool_calls")]
         )
     )
-    made = accumulate(c.data for c in chunks).choices[0].message.tool_calls or []
+    made = accumulate_data(c.data for c in chunks).choices[0].message.tool_calls or []
     arguments = [(call.id, call.type == "function" and call.function.arguments) for call in made]
     assert arguments == [("a", '{"x":1}'), ("b", "{}")]
     assert outcome.finish_reason == "tool_calls"

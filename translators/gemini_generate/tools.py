@@ -1,0 +1,158 @@
+"""Tools, and the choice among them.
+
+https://ai.google.dev/gemini-api/docs/function-calling
+
+1. Custom tools are as in `translators.functions`.
+2. There is no mark for a strict tool: in the mode `VALIDATED` every call keeps to its schema and
+   none is forced, so one strict tool among them asks for that.
+3. A search for the web is a tool of the server's own, which stands beside no functions.
+"""
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+from translators.fidelity import ReportBuilder
+from translators.functions import custom_description, custom_schema
+from translators.gemini_generate.models import ModelProfile
+from translators.gemini_generate.names import MAX_LENGTH, encode_name
+from translators.gemini_generate.schema import to_schema
+from translators.wire.request import (
+    ChatCompletionRequest,
+    CustomTool,
+    FunctionDefinition,
+    FunctionTool,
+    NamedToolChoice,
+    Tool,
+)
+
+__all__ = ["to_tool_config", "to_tools"]
+
+_Object = dict[str, Any]
+
+
+def to_tools(chat: ChatCompletionRequest, report: ReportBuilder) -> list[_Object]:
+    """Return the native tools.
+
+    Raises:
+        TranslationError: A tool has no counterpart there.
+    """
+    functions = [_tool(tool, index, report) for index, tool in enumerate(chat.tools or ())]
+    functions += [
+        _function(function, f"functions[{index}]", "functions[]", report)
+        for index, function in enumerate(chat.functions or ())
+    ]
+    if chat.web_search_options is not None:
+        if functions:
+            raise report.reject("web_search_options", "its search does not stand beside functions.")
+        report.emulated("web_search_options")
+        report.ignored_fields("web_search_options", chat.web_search_options)
+        return [{"googleSearch": {}}]
+    return [{"functionDeclarations": functions}] if functions else []
+
+
+def to_tool_config(
+    chat: ChatCompletionRequest, *, profile: ModelProfile, report: ReportBuilder
+) -> _Object | None:
+    """Return the native tool choice, or None where the default says the same.
+
+    Raises:
+        TranslationError: The choice names a tool that is not there.
+    """
+    if not (chat.tools or chat.functions):
+        return None
+    mode, names = _choice(chat, report)
+    if any(function.strict for function in _functions(chat)):
+        if mode in (None, "AUTO") and profile.validated:
+            mode = "VALIDATED"
+        elif mode in (None, "AUTO"):
+            report.ignored("tools[].function.strict")
+    if mode is None:
+        return None
+    config: _Object = {"mode": mode}
+    if names is not None:
+        config["allowedFunctionNames"] = [_known(name, chat, report) for name in names]
+    return {"functionCallingConfig": config}
+
+
+def _choice(chat: ChatCompletionRequest, report: ReportBuilder) -> tuple[str | None, Any]:
+    choice = chat.tool_choice if chat.tool_choice is not None else chat.function_call
+    if choice is None:
+        return None, None
+    if isinstance(choice, str):
+        return {"auto": "AUTO", "none": "NONE", "required": "ANY"}[choice], None
+    if not isinstance(choice, NamedToolChoice):
+        return "ANY", [choice.name]
+    report.ignored_fields("tool_choice", choice.model_extra or {})
+    if (allowed := choice.allowed_tools) is not None and choice.type == "allowed_tools":
+        names = [_allowed_name(entry, report) for entry in allowed.tools]
+        return ("ANY" if allowed.mode == "required" else "VALIDATED"), names
+    named = choice.custom if choice.type == "custom" else choice.function
+    # `parse_request` has seen to it that the field of the type is there.
+    return "ANY", [] if named is None else [named.name]
+
+
+def _allowed_name(entry: _Object, report: ReportBuilder) -> str:
+    """Return the name in an entry of `allowed_tools`, which is written in two ways."""
+    inner = entry.get(str(entry.get("type")))
+    name = cast("_Object", inner).get("name") if isinstance(inner, dict) else entry.get("name")
+    if not isinstance(name, str):
+        raise report.reject("tool_choice.allowed_tools.tools", "an entry names no tool.")
+    return name
+
+
+def _known(name: str, chat: ChatCompletionRequest, report: ReportBuilder) -> str:
+    known = {function.name for function in _functions(chat)} | chat.custom_tool_names
+    if name not in known:
+        path = "function_call" if chat.tool_choice is None else "tool_choice"
+        raise report.reject(path, f"there is no tool `{name[:64]}` to choose.")
+    return encode_name(name)
+
+
+def _functions(chat: ChatCompletionRequest) -> Iterator[FunctionDefinition]:
+    yield from (tool.function for tool in chat.tools or () if isinstance(tool, FunctionTool))
+    yield from chat.functions or ()
+
+
+def _tool(tool: Tool, index: int, report: ReportBuilder) -> _Object:
+    path = f"tools[{index}]"
+    report.ignored_fields("tools[]", tool.model_extra or {})
+    if isinstance(tool, FunctionTool):
+        return _function(tool.function, f"{path}.function", "tools[].function", report)
+    if isinstance(tool, CustomTool):
+        return _custom(tool, f"{path}.custom", report)
+    raise report.reject(f"{path}.type", f"tools of type `{tool.type[:40]}` are not known.")
+
+
+def _function(
+    function: FunctionDefinition, path: str, general: str, report: ReportBuilder
+) -> _Object:
+    report.ignored_fields(general, function.model_extra or {})
+    native: _Object = {"name": _name(function.name, path, general, report)}
+    if function.description:
+        native["description"] = function.description
+    if function.parameters:
+        native["parametersJsonSchema"] = to_schema(
+            function.parameters,
+            path=f"{path}.parameters",
+            general=f"{general}.parameters",
+            report=report,
+            root_is_object=True,
+        )
+    return native
+
+
+def _custom(tool: CustomTool, path: str, report: ReportBuilder) -> _Object:
+    description = custom_description(tool, path=path, report=report)
+    native: _Object = {"name": _name(tool.custom.name, path, "tools[].custom", report)}
+    if description:
+        native["description"] = description
+    return {**native, "parametersJsonSchema": custom_schema()}
+
+
+def _name(name: str, path: str, general: str, report: ReportBuilder) -> str:
+    native = encode_name(name)
+    if len(native) > MAX_LENGTH:
+        raise report.reject(f"{path}.name", f"a name has at most {MAX_LENGTH} characters there.")
+    if native != name:
+        report.emulated(f"{general}.name")
+    return native

@@ -1,0 +1,58 @@
+"""The dialect of Google's `generateContent`.
+
+https://ai.google.dev/api/generate-content
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from translators.gemini_generate.request import to_native
+from translators.gemini_generate.response import to_completion
+from translators.gemini_generate.stream import GeminiGenerateStream
+from translators.protocol import Completion, HttpRequest, ResponseContext, Translated
+from translators.wire.request import ChatCompletionRequest
+
+__all__ = ["GeminiGenerateTranslator"]
+
+
+@dataclass(frozen=True, slots=True)
+class GeminiGenerateTranslator:
+    """Translates between OpenAI's chat completions and `generateContent`.
+
+    Attributes:
+        api_version: The first step of the path. `v1` lacks the `-latest` aliases and some
+            previews, which `v1beta` has.
+    """
+
+    api_version: str = "v1beta"
+
+    def media_to_fetch(self, chat: ChatCompletionRequest) -> Sequence[str]:
+        """Return nothing: the API fetches what it takes by address."""
+        return ()
+
+    def request(self, chat: ChatCompletionRequest, *, model: str) -> Translated[HttpRequest]:
+        """Return the native request for `model`.
+
+        Raises:
+            TranslationError: The API cannot express `chat`.
+        """
+        return to_native(chat, model=model, api_version=self.api_version)
+
+    def response(self, native: bytes, context: ResponseContext) -> Completion:
+        """Return the answer in OpenAI's form.
+
+        Raises:
+            ProviderError: The answer is not what the API promises.
+        """
+        # A whole answer always carries its usage.
+        return to_completion(native, replace(context, include_usage=True))
+
+    def follow_up(self, request: HttpRequest, native: bytes) -> HttpRequest | None:
+        """Return None: every answer is whole."""
+        return None
+
+    def stream(
+        self, context: ResponseContext, request: HttpRequest | None = None
+    ) -> GeminiGenerateStream:
+        """Return a fresh stream translator for one answer."""
+        return GeminiGenerateStream(context)
