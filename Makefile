@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PORT ?= 8080
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-virtualenv
 
-.PHONY: help run test check format build bench lock clean
+.PHONY: help run test check format docs build bench lock clean redis-server
 
 help: ## Show this text
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,10 +18,25 @@ help: ## Show this text
 run: $(VENV)/.installed ## Serve the personas on the sandbox, on port 8080 (PORT=… for another)
 	@exec $(BIN)/execution-platform serve --sandbox --port $(PORT)
 
-test: $(VENV)/.installed-dev ## Run all tests, with branch coverage
+test: $(VENV)/.installed-dev redis-server ## Run all tests, with branch coverage
 	@rm -f .coverage .coverage.*
 	@$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
+
+# Debian's package, for the tests of what server processes share. It is started by no one but them.
+redis-server:
+	@command -v redis-server >/dev/null || { \
+		if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+			echo "No redis-server here, and no right to install it: its tests are skipped" \
+				"(Debian: apt-get install redis-server)."; \
+		else \
+			echo "Installing Debian's redis-server for the tests."; \
+			export RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive; \
+			install="apt-get install --quiet=2 --yes --no-install-recommends redis-server"; \
+			$$install >/dev/null 2>&1 || { apt-get update --quiet=2 && $$install >/dev/null; } \
+				|| echo "redis-server could not be installed: its tests are skipped."; \
+		fi; \
+	}
 
 check: $(VENV)/.installed-dev ## Format, lint, types, layers
 	@$(BIN)/ruff format --check .
@@ -31,6 +46,9 @@ check: $(VENV)/.installed-dev ## Format, lint, types, layers
 
 format: $(VENV)/.installed-dev ## Format the code and mend what can be mended
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+docs: $(VENV)/.installed-dev ## Write the fidelity matrix anew
+	@$(BIN)/python -m tests.fidelity.matrix
 
 build: $(VENV)/.installed-dev ## Build the wheel and the sdist into dist/
 	@$(BIN)/python -m build --no-isolation --outdir dist

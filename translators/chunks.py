@@ -38,9 +38,12 @@ class ChunkBuilder:
         self.identify(context.id, context.model)
 
     def identify(self, id: str, model: str, *, service_tier: str | None = None) -> None:
-        """Set what all chunks that follow say; call it before the first of them."""
+        """Set what all chunks that follow say; call it before the first of them.
+
+        One of several choices keeps the id of the context, which is the same for all of them.
+        """
         head: dict[str, Any] = {
-            "id": id,
+            "id": id if self._context.choice is None else self._context.id,
             "object": "chat.completion.chunk",
             "created": self._context.created,
             "model": model,
@@ -132,7 +135,7 @@ def completion(
     index = context.choice or 0
     choice = {"index": index, "message": message, "logprobs": None, "finish_reason": finish_reason}
     body: dict[str, Any] = {
-        "id": id,
+        "id": id if context.choice is None else context.id,
         "object": "chat.completion",
         "created": context.created,
         "model": model,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from translators.errors import TranslationError
+from translators.wire.request import ChatCompletionRequest
 
 __all__ = ["Report", "ReportBuilder", "Rule", "Verdict"]
 
@@ -73,6 +74,19 @@ class ReportBuilder:
             f"`{path}` cannot be sent to the `{self._dialect}` API: {reason}", param=path
         )
 
+    def begin(self, chat: ChatCompletionRequest, rules: Mapping[str, Rule]) -> None:
+        """Give every set field of a request its verdict, but for those that get it part by part.
+
+        Raises:
+            TranslationError: A field is set that the dialect rejects.
+        """
+        fields = chat.model_dump(exclude_unset=True, by_alias=True, exclude=_BY_PART)
+        self.apply(fields.items(), rules)
+        if chat.stream_options is not None:
+            if chat.stream_options.include_obfuscation:
+                self.ignored("stream_options.include_obfuscation")
+            self.ignored_fields("stream_options", chat.stream_options.model_extra or {})
+
     def apply(self, fields: Iterable[tuple[str, object]], rules: Mapping[str, Rule]) -> None:
         """Give every set top-level field its verdict.
 
@@ -95,5 +109,7 @@ class ReportBuilder:
         """Return the finished report."""
         return Report(tuple(self._ignored), tuple(self._emulated))
 
+
+_BY_PART = {"messages", "tools", "functions", "response_format"}
 
 UNKNOWN = Rule("ignored", reason="not a field of the Chat Completions API")

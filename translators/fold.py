@@ -57,7 +57,13 @@ def join(parts: Sequence[Completion]) -> Completion:
     usage, reasoning = first.usage, dict(first.reasoning)
     for part in parts[1:]:
         more = cast("JSONObject", msgspec.json.decode(part.data)["choices"][0])
-        _shift(more["message"].get("annotations"), len(message.get("content") or ""))
+        said = len(message.get("content") or "")
+        for annotation in more["message"].get("annotations") or ():
+            _shift(annotation.get("url_citation"), said)
+        for citation in more["message"].get("citations") or ():
+            _shift(citation, said)
+        if more.get("logprobs"):
+            choice["logprobs"] = _joined(choice.get("logprobs"), more["logprobs"])
         _merge(message, more["message"])
         choice["finish_reason"] = more["finish_reason"]
         usage = add_usage(usage, part.outcome.usage)
@@ -75,12 +81,18 @@ def join(parts: Sequence[Completion]) -> Completion:
     return Completion(encode(body), outcome)
 
 
-def _shift(annotations: list[JSONObject] | None, characters: int) -> None:
-    for annotation in annotations or ():
-        cited = cast("JSONObject", annotation.get("url_citation") or {})
-        for name in ("start_index", "end_index"):
-            if name in cited:
-                cited[name] += characters
+def _shift(span: JSONObject | None, characters: int) -> None:
+    for name in ("start_index", "end_index"):
+        if span is not None and name in span:
+            span[name] += characters
+
+
+def _joined(before: JSONObject | None, more: JSONObject) -> JSONObject:
+    """Return the token probabilities of two parts of an answer together."""
+    joined = dict(before or {})
+    for name, entries in more.items():
+        joined[name] = [*(joined.get(name) or []), *entries] if entries else joined.get(name)
+    return joined
 
 
 def _add_choice(choices: dict[int, JSONObject], part: JSONObject) -> None:
@@ -96,11 +108,7 @@ def _add_choice(choices: dict[int, JSONObject], part: JSONObject) -> None:
     )
     _merge(choice["message"], part.get("delta") or {})
     if part.get("logprobs"):
-        logprobs = cast("dict[str, list[Any] | None]", choice["logprobs"] or {})
-        for name, entries in cast("JSONObject", part["logprobs"]).items():
-            before = logprobs.get(name)
-            logprobs[name] = [*(before or []), *entries] if entries else before
-        choice["logprobs"] = logprobs
+        choice["logprobs"] = _joined(choice["logprobs"], part["logprobs"])
     if part.get("finish_reason") is not None:
         choice["finish_reason"] = part["finish_reason"]
 

@@ -11,6 +11,9 @@ Divergences from a general-purpose line reader, each on purpose:
 3. `id` and `retry` are skipped: a chat answer cannot be resumed by them.
 4. An event larger than the limit is an error. Without a limit, a server that never ends its
    event would fill our memory.
+5. A block without data that is JSON instead of fields is handed over as an event without a name.
+   Google's API, and gateways, write an error so in the middle of a stream (google-genai 3.4
+   reads it, `_api_client._RawJsonLineBuffer`); skipping it would lose why the stream ends.
 """
 
 from typing import NamedTuple
@@ -82,11 +85,12 @@ class SSEDecoder:
     def end(self) -> list[ServerSentEvent]:
         """Say that the bytes are over; return the last event if only its blank line is missing.
 
-        A line that was cut in the middle is not an event.
+        A line that was cut in the middle is not an event, but bare JSON needs no line end.
         """
         events: list[ServerSentEvent] = []
-        if self._buffer.endswith(b"\n"):
-            self._parse(bytes(self._buffer), events)
+        block = bytes(self._buffer)
+        if block.endswith(b"\n") or _is_json(block):
+            self._parse(block, events)
         self._buffer.clear()
         return events
 
@@ -111,3 +115,11 @@ class SSEDecoder:
                 name = value
         if data:
             events.append(ServerSentEvent(name, data[0] if len(data) == 1 else b"\n".join(data)))
+        elif _is_json(block):
+            events.append(ServerSentEvent(b"", block.strip()))
+
+
+def _is_json(block: bytes) -> bool:
+    """Whether a block looks like a whole JSON object or array; no field's name begins so."""
+    text = block.strip()
+    return text[:1] + text[-1:] in (b"{}", b"[]")

@@ -4,14 +4,16 @@
 by the same text, calls and counts every time, on every dialect.
 """
 
+import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import msgspec
 
 from proxy.sandbox.directives import Directives
-from proxy.sandbox.jsontypes import JsonObject
+from proxy.sandbox.jsontypes import JsonObject, as_object
 from proxy.sandbox.schema import instance
 from proxy.sandbox.tokens import count_tokens, filler, truncate
 
@@ -21,6 +23,8 @@ Finish: TypeAlias = Literal["stop", "stop_sequence", "length", "tool_calls", "re
 
 _REFUSAL = "I can't help with that. (The sandbox was told to refuse.)"
 _QUOTED = 600
+_SCHEMA = re.compile(r"\bJSON schema:\s*(?=\{)")
+_OBJECT = re.compile(r"\bJSON object and nothing else\b")
 _REASONS = "The sandbox thinks about the question before it answers."
 
 
@@ -181,16 +185,32 @@ def _arguments(tool: Tool, directives: Directives, seed: int) -> str:
 def _text(conversation: Conversation, directives: Directives) -> str:
     if directives.words is not None:
         return filler(directives.words)
-    if conversation.structure is not None:
-        return _structured(conversation)
+    structure = _structure(conversation)
+    if structure is not None:
+        return _structured(conversation, structure)
     text = _summary(conversation) if conversation.results else _default(conversation)
     if directives.chunks is not None and directives.chunks > count_tokens(text):
         return filler(directives.chunks)
     return text
 
 
-def _structured(conversation: Conversation) -> str:
-    schema = conversation.structure
+def _structure(conversation: Conversation) -> JsonObject | None:
+    """Return the schema that the answer is to have: the user's word is the last."""
+    wanted = prompted(conversation.user)
+    if wanted is None:
+        wanted = conversation.structure
+    return prompted(conversation.system) if wanted is None else wanted
+
+
+def prompted(text: str) -> JsonObject | None:
+    """Return the schema that a prompt asks for in words, as a model that obeys would read it."""
+    if (found := _SCHEMA.search(text)) is not None:
+        with suppress(ValueError):
+            return as_object(json.JSONDecoder().raw_decode(text, found.end())[0])
+    return {} if _OBJECT.search(text) is not None else None
+
+
+def _structured(conversation: Conversation, schema: JsonObject) -> str:
     made = instance(schema) if schema else {"answer": "Sandbox answer", "to": conversation.user}
     return msgspec.json.encode(made).decode()
 

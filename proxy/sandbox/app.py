@@ -1,6 +1,6 @@
 """The sandbox as one ASGI application, a path prefix per provider."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.applications import Starlette
 from starlette.datastructures import QueryParams
@@ -9,16 +9,24 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from proxy.sandbox.anthropic_messages.counting import CountTokens as CountClaudeTokens
 from proxy.sandbox.anthropic_messages.dialect import AnthropicMessages
+from proxy.sandbox.anthropic_messages.models import page as claude_page
 from proxy.sandbox.dialect import Dialect, Rejection
 from proxy.sandbox.endpoint import Endpoint, respond
 from proxy.sandbox.exchange import Exchange
+from proxy.sandbox.gemini_generate.counting import CountTokens as CountGeminiTokens
 from proxy.sandbox.gemini_generate.dialect import VERSIONS, Call, GeminiGenerate
 from proxy.sandbox.journal import Journal
 from proxy.sandbox.jsontypes import JsonObject
 from proxy.sandbox.openai_chat.dialect import OpenAIChat
+from proxy.sandbox.openai_responses.counting import InputTokens
+from proxy.sandbox.openai_responses.dialect import OpenAIResponses
 
 __all__ = ["create_sandbox", "journal_of"]
+
+Page = Callable[[JsonObject, Mapping[str, str]], JsonObject]
+"""From a list and a query to the part of the list that is asked for."""
 
 
 def create_sandbox() -> Starlette:
@@ -31,8 +39,23 @@ def create_sandbox() -> Starlette:
     openai, anthropic = OpenAIChat(), AnthropicMessages()
     app = Starlette(
         routes=[
-            _mount("/openai", openai, journal, generate="/v1/chat/completions"),
-            _mount("/anthropic", anthropic, journal, generate="/v1/messages"),
+            _mount(
+                "/openai",
+                openai,
+                journal,
+                {
+                    "/v1/chat/completions": openai,
+                    "/v1/responses": OpenAIResponses(),
+                    "/v1/responses/input_tokens": InputTokens(),
+                },
+            ),
+            _mount(
+                "/anthropic",
+                anthropic,
+                journal,
+                {"/v1/messages": anthropic, "/v1/messages/count_tokens": CountClaudeTokens()},
+                page=claude_page,
+            ),
             Mount("/gemini", app=_Gemini(journal)),
             *_inspection(journal),
         ]
@@ -47,13 +70,21 @@ def journal_of(app: Starlette) -> Journal:
 
 
 def _mount(
-    prefix: str, dialect: OpenAIChat | AnthropicMessages, journal: Journal, *, generate: str
+    prefix: str,
+    dialect: OpenAIChat | AnthropicMessages,
+    journal: Journal,
+    generate: Mapping[str, Dialect],
+    *,
+    page: Page | None = None,
 ) -> Mount:
-    models = Lookup(dialect, journal, dialect.models)
+    models = Lookup(dialect, journal, dialect.models, page=page)
     return Mount(
         prefix,
         routes=[
-            Route(generate, Endpoint(dialect, journal), methods=["POST"]),
+            *(
+                Route(path, Endpoint(api, journal), methods=["POST"])
+                for path, api in generate.items()
+            ),
             Route("/v1/models", models, methods=["GET"]),
             Route("/v1/models/{id:path}", models, methods=["GET"]),
             Route("/{rest:path}", Lookup(dialect, journal, dialect.no_such_path)),
@@ -82,9 +113,9 @@ class _Gemini:
             form=query.get("alt", ""),
             key=query.get("key", ""),
         )
-        dialect = GeminiGenerate(call)
-        generates = model and method in {"generateContent", "streamGenerateContent"}
-        if known and generates and scope["method"] == "POST":
+        dialect = CountGeminiTokens(call) if method == "countTokens" else GeminiGenerate(call)
+        posted = model and method in {"generateContent", "streamGenerateContent", "countTokens"}
+        if known and posted and scope["method"] == "POST":
             app = Endpoint(dialect, self._journal)
         elif known and not model and scope["method"] == "GET":
             app = Lookup(dialect, self._journal, dialect.models, wanted)
@@ -102,8 +133,11 @@ class Lookup:
         journal: Journal,
         find: Callable[[str, str], JsonObject],
         wanted: str = "",
+        *,
+        page: Page | None = None,
     ) -> None:
         self._dialect = dialect
+        self._page = page
         self._journal = journal
         self._find = find
         self._wanted = wanted
@@ -118,6 +152,8 @@ class Lookup:
             self._dialect.admit(exchange.headers)
             wanted: str = scope.get("path_params", {}).get("id", self._wanted)
             body = self._find(wanted, f"{exchange.method} {_local(scope)}")
+            if self._page is not None:
+                body = self._page(body, QueryParams(scope["query_string"]))
             await respond(exchange, 200, body, headers)
         except Rejection as rejection:
             error = self._dialect.error_body(rejection.error, serial)

@@ -58,6 +58,7 @@ class Directives:
     say: str | None = None
     refuse: bool = False
     stop_reason: str | None = None
+    hops: int = 1
     cached: int = 0
     cache_write: int = 0
 
@@ -162,6 +163,7 @@ _READERS: dict[str, tuple[_Reader, str]] = {
     "say": (_text, "text"),
     "refuse": (_switch, "true or false"),
     "stop_reason": (_text, "a word"),
+    "hops": (_positive, _COUNT),
     "cached": (_whole, "a number of tokens"),
     "cache_write": (_whole, "a number of tokens"),
     "provider": (_provider, _or(PROVIDERS)),

@@ -299,6 +299,21 @@ async def test_continuation_is_taken_up(gemini: Any) -> None:
     assert chunks[-1].candidates[0].finish_reason == types.FinishReason.STOP
 
 
+@pytest.mark.parametrize("hops", [2, 4])
+async def test_answer_in_hops_adds_up_to_the_answer(gemini: Any, hops: int) -> None:
+    """The SDK follows the tokens, and adds up the usage."""
+    alone = await _whole(gemini, "Hi [sandbox words=9 think=Hm]")
+    many = await _whole(gemini, f"Hi [sandbox words=9 think=Hm hops={hops}]")
+    chunks = await _chunks(gemini, f"Hi [sandbox words=9 think=Hm hops={hops}]")
+    assert many.text == "".join(chunk.text or "" for chunk in chunks) == alone.text
+    for usage in (many.usage_metadata, chunks[-1].usage_metadata):
+        counted = alone.usage_metadata
+        assert usage.candidates_token_count == counted.candidates_token_count
+        assert usage.thoughts_token_count == counted.thoughts_token_count
+        # A sentence that says `hops=N` is a token longer; each request reads the whole of it.
+        assert usage.prompt_token_count == hops * (counted.prompt_token_count + 1)
+
+
 async def test_images_are_read(gemini: Any) -> None:
     image: Any = {"inline_data": {"mime_type": "image/png", "data": b"\x89PNG"}}
     answer = await _whole(gemini, [{"role": "user", "parts": [image, {"text": "What is it?"}]}])

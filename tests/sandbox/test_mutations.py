@@ -16,6 +16,8 @@ from proxy.sandbox.gemini_generate.dialect import Call, GeminiGenerate
 from proxy.sandbox.gemini_generate.signatures import sign as sign_thought
 from proxy.sandbox.jsontypes import as_list, as_object
 from proxy.sandbox.openai_chat.dialect import OpenAIChat
+from proxy.sandbox.openai_responses.dialect import OpenAIResponses
+from proxy.sandbox.openai_responses.seals import seal
 
 _SCHEMA: Any = {
     "type": "object",
@@ -27,6 +29,47 @@ _SCHEMA: Any = {
     "$defs": {"b": {"type": "integer", "minimum": 3, "enum": [1, 2]}},
 }
 _EMPTY: Any = {}
+_NONE: Any = []
+_RESPONSES: Any = {
+    "model": "gpt-5.6",
+    "instructions": "s",
+    "input": [
+        {"role": "developer", "content": "s"},
+        {"role": "user", "content": [{"type": "input_text", "text": "t"}]},
+        {
+            "type": "reasoning",
+            "id": "rs_1",
+            "summary": [{"type": "summary_text", "text": "x"}],
+            "encrypted_content": seal("rs_1", "x"),
+        },
+        {"type": "function_call", "id": "fc_1", "call_id": "c", "name": "t", "arguments": "{}"},
+        {"type": "custom_tool_call", "call_id": "d", "name": "u", "input": "x"},
+        {"type": "function_call_output", "call_id": "c", "output": "r"},
+        {
+            "type": "custom_tool_call_output",
+            "call_id": "d",
+            "output": [{"type": "input_text", "text": "r"}],
+        },
+        {
+            "type": "message",
+            "role": "assistant",
+            "id": "msg_1",
+            "content": [{"type": "output_text", "text": "a", "annotations": _NONE}],
+        },
+        {"role": "user", "content": "t"},
+    ],
+    "tools": [
+        {"type": "function", "name": "t", "parameters": _SCHEMA, "strict": False},
+        {"type": "custom", "name": "u"},
+    ],
+    "tool_choice": {"type": "function", "name": "t"},
+    "text": {"format": {"type": "json_schema", "name": "n", "schema": _SCHEMA, "strict": False}},
+    "reasoning": {"effort": "low", "summary": "auto"},
+    "include": ["reasoning.encrypted_content"],
+    "max_output_tokens": 50,
+    "stream": True,
+    "stream_options": {"include_obfuscation": True},
+}
 _OPENAI: Any = {
     "model": "gpt-4.1",
     "messages": [
@@ -162,6 +205,7 @@ def _mutated(body: Any, chance: random.Random) -> Any:
     ("dialect", "body"),
     [
         (OpenAIChat(), _OPENAI),
+        (OpenAIResponses(), _RESPONSES),
         (AnthropicMessages(), _ANTHROPIC),
         (GeminiGenerate(Call(model="gemini-3.6-flash")), _GEMINI),
     ],

@@ -35,21 +35,36 @@ def slow_lines(stream: bytes) -> tuple[list[bytes], bytes]:
     return lines, bytes(line)
 
 
+def looks_like_json(block: list[bytes]) -> bool:
+    text = b"\n".join(block).strip()
+    return (text.startswith(b"{") and text.endswith(b"}")) or (
+        text.startswith(b"[") and text.endswith(b"]")
+    )
+
+
 def slow_reference(stream: bytes) -> list[ServerSentEvent]:
     """Read the stream as the specification words it, knowing its end.
 
-    Beyond the specification, a last event that lacks nothing but its blank line counts.
+    Beyond the specification, a last event that lacks nothing but its blank line counts, and a
+    block of nothing but JSON is an event.
     """
     lines, cut = slow_lines(stream)
     events: list[ServerSentEvent] = []
-    name, data = b"", list[bytes]()
+    name, data, block = b"", list[bytes](), list[bytes]()
+    blanks = [i for i, line in enumerate(lines) if not line]
+    last = lines[blanks[-1] + 1 if blanks else 0 :]
+    if cut and looks_like_json([*last, cut]):
+        lines, cut = [*lines, cut], b""
     # A line that was cut spoils its event.
     for entry in lines if cut else [*lines, b""]:
         if entry == b"":
             if data:
                 events.append(ServerSentEvent(name, b"\n".join(data)))
-            name, data = b"", []
+            elif looks_like_json(block):
+                events.append(ServerSentEvent(b"", b"\n".join(block).strip()))
+            name, data, block = b"", [], []
             continue
+        block.append(entry)
         position = entry.index(b":") if b":" in entry else len(entry)
         field, value = entry[:position], entry[position + 1 :]
         value = value[1:] if value.startswith(b" ") else value
@@ -104,6 +119,23 @@ def test_the_examples_of_the_specification():
 
 def test_an_event_without_data_is_none_and_its_name_is_forgotten():
     assert decode(b"event: a\n\ndata: 1\n\n") == [ServerSentEvent(b"", b"1")]
+
+
+ERROR = b'{\n  "error": {\n    "code": 503,\n    "message": "a: b"\n  }\n}'
+
+
+@pytest.mark.parametrize("after", [b"", b"\n", b"\n\n", b"\n\ndata: 2\n\n"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
+def test_row_66_bare_json_in_the_place_of_an_event_is_one(after: bytes, end: bytes):
+    stream = (b"data: 1\n\n" + ERROR + after).replace(b"\n", end)
+    expected = [b"1", ERROR, b"2"] if b"2" in after else [b"1", ERROR]
+    assert data_of(stream) == expected
+    assert data_of(*(bytes([byte]) for byte in stream)) == expected
+
+
+@pytest.mark.parametrize("cut", [b"{", b'{\n "error": 1,', b'[{"a": 1}'])
+def test_bare_json_that_was_cut_is_no_event(cut: bytes):
+    assert data_of(b"data: 1\n\n" + cut) == [b"1"]
 
 
 def test_the_last_name_counts():
@@ -188,6 +220,10 @@ LINES = st.sampled_from(
         b": c",
         b"x: y",
         b"",
+        b'{"a": 1',
+        b"}",
+        b"[",
+        b"]",
         "é€😀\u2028".encode(),
     ]
 )

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from translators.fidelity import ReportBuilder
 from translators.media import Media, read_media
+from translators.remote_media import is_address
 from translators.wire.content import (
     Content,
     ContentPart,
@@ -96,8 +97,7 @@ def _image(part: ImagePart, *, path: str, report: ReportBuilder) -> Block:
     if image.detail not in (None, "auto"):
         report.ignored("messages[].content[].image_url.detail")
     report.ignored_fields("messages[].content[].image_url", image.model_extra or {})
-    scheme = image.url[:8].lower()
-    if scheme.startswith(("https://", "http://")):
+    if is_address(image.url):
         return {"type": "image", "source": {"type": "url", "url": image.url}}
     media = _read(image.url, path=f"{path}.url", report=report)
     if media.type not in _IMAGE_TYPES:
@@ -111,16 +111,18 @@ def _image(part: ImagePart, *, path: str, report: ReportBuilder) -> Block:
 
 def _file(part: FilePart, *, path: str, report: ReportBuilder) -> Block:
     file = part.file
-    report.ignored_fields("messages[].content[].file", file.model_extra or {})
+    extra = file.model_extra or {}
+    report.ignored_fields("messages[].content[].file", extra, known=frozenset({"file_url"}))
+    place = file.file_data or extra.get("file_url")
     if file.file_id:
         # Ids of Anthropic's Files API start so; OpenAI's start with `file-`.
         if not file.file_id.startswith("file_"):
             raise report.reject(f"{path}.file_id", "this file is not in Anthropic's Files API.")
         block: Block = {"type": "document", "source": {"type": "file", "file_id": file.file_id}}
+    elif is_address(place):
+        block = {"type": "document", "source": {"type": "url", "url": place}}
     elif not file.file_data:
         raise report.reject(path, "it has neither `file_data` nor `file_id`.")
-    elif file.file_data[:8].lower() == "https://":
-        block = {"type": "document", "source": {"type": "url", "url": file.file_data}}
     else:
         block = _document(
             _read(file.file_data, path=f"{path}.file_data", report=report),

@@ -16,7 +16,6 @@ from translators.json import UNREADABLE
 
 __all__ = [
     "Block",
-    "Citation",
     "Delta",
     "ErrorDetail",
     "Event",
@@ -48,25 +47,18 @@ class UsageCounts(msgspec.Struct):
     iterations: list["UsageCounts"] | None = None
 
 
-class Citation(msgspec.Struct):
-    """Where a text says it is from."""
-
-    type: str | None = None
-    url: str | None = None
-    source: str | None = None
-    title: str | None = None
-
-
 class Block(msgspec.Struct):
     """A content block, whole or as it begins."""
 
     type: str | None = None
     text: str | None = None
     thinking: str | None = None
+    signature: str | None = None
+    data: str | None = None
     id: str | None = None
     name: str | None = None
     input: msgspec.Raw = msgspec.Raw()
-    citations: list[Citation] | None = None
+    citations: list[dict[str, Any]] | None = None
 
 
 class StopDetails(msgspec.Struct):
@@ -82,7 +74,8 @@ class Delta(msgspec.Struct):
     text: str | None = None
     partial_json: str | None = None
     thinking: str | None = None
-    citation: Citation | None = None
+    signature: str | None = None
+    citation: dict[str, Any] | None = None
     stop_reason: str | None = None
     stop_details: StopDetails | None = None
 
@@ -134,8 +127,13 @@ _EVENTS = frozenset(
         "error",
     }
 )
-_BLOCKS = frozenset({"text", "thinking", "tool_use"})
-_DELTAS = frozenset({"text_delta", "thinking_delta", "input_json_delta", "citations_delta"})
+_BLOCKS = frozenset({"text", "thinking", "redacted_thinking", "tool_use"})
+_DELTAS = frozenset(
+    {
+        *("text_delta", "thinking_delta", "signature_delta", "input_json_delta"),
+        "citations_delta",
+    }
+)
 
 _event_decoder = msgspec.json.Decoder(Event)
 

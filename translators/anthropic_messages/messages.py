@@ -17,6 +17,7 @@ https://platform.claude.com/docs/en/build-with-claude/mid-conversation-system-me
 from collections.abc import Hashable
 from typing import Any
 
+from translators.anthropic_messages.calls import CallIds, call_block, function_call_block
 from translators.anthropic_messages.content import (
     CACHE_FIELDS,
     Block,
@@ -25,7 +26,7 @@ from translators.anthropic_messages.content import (
     to_blocks,
 )
 from translators.anthropic_messages.models import ModelProfile
-from translators.anthropic_messages.tools import CallIds, call_block, function_call_block
+from translators.anthropic_messages.thoughts import REASONING_FIELDS, thoughts_of
 from translators.fidelity import ReportBuilder
 from translators.history import (
     EMPTY,
@@ -46,7 +47,7 @@ from translators.wire.content import (
 
 __all__ = ["Conversation", "to_conversation"]
 
-_NOT_REPORTED = CACHE_FIELDS | {"annotations"}
+_NOT_REPORTED = CACHE_FIELDS | {"annotations", "citations"}
 """What is read elsewhere, and what our own answers carry and the model has no use for."""
 
 
@@ -72,8 +73,9 @@ class Conversation:
             TranslationError: It has no counterpart there.
         """
         path = f"messages[{index}]"
-        extra = message.model_extra or {}
-        self._report.ignored_fields("messages[]", extra, known=_NOT_REPORTED)
+        answer = isinstance(message, AssistantMessage)
+        known = _NOT_REPORTED | REASONING_FIELDS if answer else _NOT_REPORTED
+        self._report.ignored_fields("messages[]", message.model_extra or {}, known=known)
         match message:
             case AssistantMessage():
                 self._add_answer(message, path, index)
@@ -147,10 +149,12 @@ class Conversation:
         report_name(message, self._report)
         blocks = to_blocks(message.content, path=path, report=self._report, text_only=True)
         blocks += text_blocks(message.refusal)
+        thoughts = thoughts_of(message, self._report)
         if not (blocks or message.tool_calls or message.function_call):
             return  # An empty answer: the API refuses a turn without content.
         self._end_user_turn()
-        blocks += self._calls(message, index)
+        # Thoughts come first: where they stood among the words of an answer is not told.
+        blocks = thoughts[0] + blocks + self._calls(message, index, thoughts)
         _mark(blocks, message.model_extra)
         if not self.turns:
             self._open()
@@ -159,15 +163,19 @@ class Conversation:
         else:
             self.turns.append({"role": "assistant", "content": blocks})
 
-    def _calls(self, message: AssistantMessage, index: int) -> list[Block]:
-        blocks = [
-            call_block(call, id=self._ids.open(call.id, call.id), report=self._report)
-            for call in message.tool_calls or ()
-        ]
+    def _calls(
+        self, message: AssistantMessage, index: int, thoughts: list[list[Block]]
+    ) -> list[Block]:
+        blocks: list[Block] = []
+        for number, call in enumerate(message.tool_calls or ()):
+            if number:
+                blocks += thoughts[number]
+            id = self._ids.open(call.id, call.id)
+            blocks.append(call_block(call, id=id, report=self._report))
         if (call := message.function_call) is not None:
             id = self._ids.open(("function", call.name), f"call_fc_{index}")
             blocks.append(function_call_block(call, id=id, report=self._report))
-        self.called += [block["name"] for block in blocks]
+        self.called += [block["name"] for block in blocks if block["type"] == "tool_use"]
         return blocks
 
     def _open(self) -> None:

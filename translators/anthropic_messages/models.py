@@ -9,10 +9,12 @@ the oldest dialect, which such servers follow.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any, cast
 
-__all__ = ["ModelProfile", "profile_of"]
+__all__ = ["ModelProfile", "profile_from_info", "profile_of"]
 
 _EFFORTS_4_6 = frozenset({"low", "medium", "high", "max"})
 _EFFORTS = _EFFORTS_4_6 | {"xhigh"}
@@ -33,6 +35,11 @@ class ModelProfile:
         late_system: Takes messages of role `system` after the first user turn.
         prefill: Continues a last message of role `assistant`.
         compatible: Is no Claude model: some other server's model behind the same API.
+        budgets: Takes `thinking: {"type": "enabled"}` with a budget in tokens.
+        structured_outputs: Keeps to a schema (`output_config.format`, `strict` tools).
+        web_search: Searches the web by a tool of the server's own.
+        bound_thoughts: Checks that thoughts come back in the conversation that they are from.
+        max_input_tokens: The most tokens a prompt may have, where that is known.
     """
 
     max_tokens: int = 128_000
@@ -44,6 +51,11 @@ class ModelProfile:
     late_system: bool = True
     prefill: bool = False
     compatible: bool = False
+    budgets: bool = False
+    structured_outputs: bool = True
+    web_search: bool = True
+    bound_thoughts: bool = False
+    max_input_tokens: int | None = None
 
 
 _COMPATIBLE = ModelProfile(
@@ -54,6 +66,8 @@ _COMPATIBLE = ModelProfile(
     late_system=False,
     prefill=True,
     compatible=True,
+    structured_outputs=False,
+    web_search=False,
 )
 
 _FAMILIES = "opus|sonnet|haiku|fable|mythos"
@@ -75,10 +89,63 @@ def profile_of(model: str) -> ModelProfile:
         family, version = old[3], (int(old[1]), int(old[2] or 0))
     else:
         family, version = "", _PREVIEW if "preview" in name else _NEWEST
-    return _profile(family, version)
+    # What other clouds make of the beta header for bound thoughts is not known.
+    direct = name.startswith("claude-") and "@" not in name
+    return _profile(family, version, direct=direct)
 
 
-def _profile(family: str, version: tuple[int, int]) -> ModelProfile:
+def profile_from_info(model: str, info: Mapping[str, Any]) -> ModelProfile:
+    """Return what `model` accepts by the API's own word, and by the table where it says nothing.
+
+    Args:
+        model: The name that requests have.
+        info: The JSON of `GET /v1/models/{id}`: `anthropic.types.ModelInfo` of anthropic 2.12.
+    """
+    table = profile_of(model)
+    told = replace(
+        table,
+        max_tokens=_count(info.get("max_tokens")) or table.max_tokens,
+        max_input_tokens=_count(info.get("max_input_tokens")) or table.max_input_tokens,
+    )
+    can = _object(info.get("capabilities"))
+    types = _object(_object(can.get("thinking")).get("types"))
+    always = not _supported(types, "disabled", not table.always_thinks)
+    search = _supported(_object(can.get("server_tools")), "web_search", table.web_search)
+    return replace(
+        told,
+        efforts=_efforts(_object(can.get("effort")), types, table),
+        always_thinks=always,
+        bound_thoughts=table.bound_thoughts and always,
+        budgets=_supported(types, "enabled", table.budgets),
+        structured_outputs=_supported(can, "structured_outputs", table.structured_outputs),
+        web_search=search,
+    )
+
+
+def _efforts(effort: Mapping[str, Any], types: Mapping[str, Any], table: ModelProfile) -> Any:
+    if not _supported(types, "adaptive", bool(table.efforts)):
+        return frozenset[str]()
+    told = {name for name in effort if name != "supported"}
+    if not told:
+        return table.efforts
+    return frozenset(name for name in told if _supported(effort, name, False))
+
+
+def _supported(capabilities: Mapping[str, Any], name: str, otherwise: bool) -> bool:
+    found = _object(capabilities.get(name)).get("supported")
+    return found if isinstance(found, bool) else otherwise
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and value > 0 else None
+
+
+def _profile(family: str, version: tuple[int, int], *, direct: bool) -> ModelProfile:
+    always = _always_thinks(family, version)
     efforts = _EFFORTS if version >= (4, 7) else _EFFORTS_4_6
     return ModelProfile(
         max_tokens=_ceiling(family, version),
@@ -86,10 +153,15 @@ def _profile(family: str, version: tuple[int, int]) -> ModelProfile:
         # Opus 4.1 was the first to refuse the pair.
         sampling_pair=version < (4, 1),
         efforts=efforts if version >= (4, 6) else frozenset(),
-        always_thinks=_always_thinks(family, version),
+        always_thinks=always,
         forced_tools=not _lost_forced_tools(family, version),
         late_system=version >= (4, 8),
         prefill=version < (4, 6),
+        budgets=(3, 7) <= version < (4, 7),
+        structured_outputs=version >= (4, 5),
+        web_search=version >= (3, 5),
+        bound_thoughts=always and direct,
+        max_input_tokens=1_000_000 if version >= (4, 6) else 200_000,
     )
 
 

@@ -1,18 +1,14 @@
-"""Output limits, sampling, reasoning, and the other fields beside the conversation.
+"""Output limits, sampling, and the other fields beside the conversation.
 
 1. Since `anthropic-version` 2026-10-21 the API refuses `temperature`, `top_p` and `top_k`
    (https://platform.claude.com/docs/en/api/versioning). The models that still honour them do so
    under 2023-06-01, which is therefore asked for when, and only when, one of them is sent.
 2. `max_tokens` is required there. Where the client sets no limit, OpenAI's meaning is "as much
    as the model can", so the model's own ceiling is sent.
-3. Reasoning: models from 4.6 on think adaptively, steered by `output_config.effort`
-   (https://platform.claude.com/docs/en/build-with-claude/effort). Thoughts are shown only with
-   `display: "summarized"`. Models that always think may write what they say between calls into
-   their thoughts, so it is always sent to them.
 """
 
 import hashlib
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from translators.anthropic_messages.content import Block
 from translators.anthropic_messages.models import ModelProfile
@@ -20,17 +16,18 @@ from translators.fidelity import ReportBuilder
 from translators.wire.request import ChatCompletionRequest
 
 __all__ = [
+    "SAMPLING",
     "max_tokens",
     "to_cache_control",
     "to_metadata",
-    "to_reasoning",
     "to_sampling",
     "to_service_tier",
     "to_stop_sequences",
 ]
 
-_EFFORT_NAMES = {"minimal": "low"}
-_ADAPTIVE: Block = {"type": "adaptive", "display": "summarized"}
+
+SAMPLING: Final = frozenset({"temperature", "top_p", "top_k"})
+"""The fields of rule 1."""
 
 
 def max_tokens(
@@ -44,7 +41,12 @@ def max_tokens(
     newer, older = chat.max_completion_tokens, chat.max_tokens
     if newer is not None and older is not None and newer != older:
         report.ignored("max_tokens")
-    return newer or older or default or profile.max_tokens
+    wanted = newer or older or default or profile.max_tokens
+    if wanted > profile.max_tokens and not profile.compatible:
+        # No answer is longer than the model can make it, and a greater limit is a 400.
+        report.emulated("max_tokens" if newer is None else "max_completion_tokens")
+        return profile.max_tokens
+    return wanted
 
 
 def to_sampling(
@@ -70,61 +72,6 @@ def to_sampling(
         report.emulated("temperature")
         wanted["temperature"] = 1.0
     return wanted
-
-
-def to_reasoning(
-    chat: ChatCompletionRequest, *, profile: ModelProfile, forced: bool, report: ReportBuilder
-) -> Block:
-    """Return `thinking` and `output_config` as far as they are needed.
-
-    Args:
-        chat: The request.
-        profile: What the model accepts.
-        forced: Whether the tool choice forces a call, with which thinking is refused.
-        report: Where to say what was not carried over.
-    """
-    own = (chat.model_extra or {}).get("thinking")
-    effort = chat.reasoning_effort
-    if isinstance(own, dict):
-        native: Block = {"thinking": cast("Block", own)}
-        if effort is not None and effort != "none" and profile.efforts:
-            native["output_config"] = {"effort": _effort(effort, profile, report)}
-        elif effort is not None:
-            report.ignored("reasoning_effort")
-        return native
-    if own is not None:
-        report.ignored("thinking")
-    if not profile.efforts:
-        # Without `thinking` these models do not think, which is what "none" asks for.
-        if effort not in (None, "none"):
-            report.ignored("reasoning_effort")
-        return {}
-    return _adaptive(effort, profile=profile, forced=forced, report=report)
-
-
-def _adaptive(
-    effort: str | None, *, profile: ModelProfile, forced: bool, report: ReportBuilder
-) -> Block:
-    shown: Block = {} if forced else {"thinking": dict(_ADAPTIVE)}
-    if effort is None:
-        return shown if profile.always_thinks else {}
-    if effort == "none":
-        if not profile.always_thinks:
-            return {"thinking": {"type": "disabled"}}
-        report.emulated("reasoning_effort")
-        return {**shown, "output_config": {"effort": "low"}}
-    if forced:
-        report.emulated("reasoning_effort")
-    return {**shown, "output_config": {"effort": _effort(effort, profile, report)}}
-
-
-def _effort(effort: str, profile: ModelProfile, report: ReportBuilder) -> str:
-    native = _EFFORT_NAMES.get(effort, effort)
-    if native == "xhigh" and native not in profile.efforts:
-        native = "high"
-    if native != effort:
-        report.emulated("reasoning_effort")
-    return native
 
 
 def to_stop_sequences(stop: str | list[str] | None, report: ReportBuilder) -> list[str]:

@@ -3,16 +3,22 @@
 https://platform.claude.com/docs/en/api/messages/create
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable
 
 from translators.anthropic_messages import parameters
-from translators.anthropic_messages.content import Block
+from translators.anthropic_messages.caching import fix_mark, settle_marks
+from translators.anthropic_messages.choice import Choice, to_tool_choice
+from translators.anthropic_messages.content import Block, text_blocks
 from translators.anthropic_messages.fidelity import RULES
-from translators.anthropic_messages.messages import to_conversation
-from translators.anthropic_messages.models import profile_of
-from translators.anthropic_messages.tools import to_tool_choice, to_tools
+from translators.anthropic_messages.messages import Conversation, to_conversation
+from translators.anthropic_messages.models import ModelProfile
+from translators.anthropic_messages.output import to_format
+from translators.anthropic_messages.schema import StrictBudget
+from translators.anthropic_messages.thinking import BINDING_BETA, excludes_force, to_reasoning
+from translators.anthropic_messages.tools import to_tools
+from translators.anthropic_messages.web_search import to_web_search
 from translators.fidelity import ReportBuilder
+from translators.history import INSTRUCTION
 from translators.protocol import HttpRequest, Translated
 from translators.wire.request import ChatCompletionRequest
 
@@ -22,12 +28,14 @@ DIALECT = "anthropic_messages"
 
 _VERSION = "2026-10-21"
 _SAMPLING_VERSION = "2023-06-01"
-_MAX_CACHE_MARKS = 4
-_NOT_COMPARED = {"messages", "tools", "functions"}
 
 
 def to_native(
-    chat: ChatCompletionRequest, *, model: str, default_max_tokens: int | None
+    chat: ChatCompletionRequest,
+    *,
+    model: str,
+    default_max_tokens: int | None,
+    profiles: Callable[[str], ModelProfile],
 ) -> Translated[HttpRequest]:
     """Return the native request for `model`.
 
@@ -35,63 +43,86 @@ def to_native(
         TranslationError: The API cannot express `chat`.
     """
     report = ReportBuilder(DIALECT)
-    fields = chat.model_dump(exclude_unset=True, by_alias=True, exclude=_NOT_COMPARED)
-    report.apply(fields.items(), RULES)
-    if chat.stream_options is not None and chat.stream_options.include_obfuscation:
-        report.ignored("stream_options.include_obfuscation")
-    if chat.stream_options is not None:
-        report.ignored_fields("stream_options", chat.stream_options.model_extra or {})
-    profile = profile_of(model)
+    report.begin(chat, RULES)
+    profile, budget = profiles(model), StrictBudget()
     conversation = to_conversation(chat.messages, profile=profile, report=report)
-    choice = to_tool_choice(chat, profile=profile, report=report)
-    forced = choice is not None and choice["type"] in ("any", "tool")
-    reasoning = parameters.to_reasoning(chat, profile=profile, forced=forced, report=report)
-    thinking = reasoning.get("thinking", {}).get("type") in ("adaptive", "enabled")
-    tools = to_tools(chat, conversation.called, report)
-    if tools and choice is None and not (chat.tools or chat.functions):
-        choice = {"type": "none"}
-    sampling = parameters.to_sampling(chat, profile=profile, thinking=thinking, report=report)
+    turns = conversation.turns
+    choice = to_tool_choice(chat, profile=profile, thinks=excludes_force(chat), report=report)
+    begun = turns[-1]["role"] == "assistant"
+    form = to_format(chat, profile=profile, budget=budget, begun=begun, report=report)
+    tools = _tools(chat, conversation, choice, profile=profile, budget=budget, report=report)
+    limit = parameters.max_tokens(chat, default=default_max_tokens, profile=profile, report=report)
+    generation = to_reasoning(
+        chat, profile=profile, forced=choice.forced, limit=limit, turns=turns, report=report
+    )
+    thinks = generation.get("thinking", {}).get("type") in ("adaptive", "enabled")
+    if form.native is not None:
+        generation.setdefault("output_config", {})["format"] = form.native
+    generation |= parameters.to_sampling(chat, profile=profile, thinking=thinks, report=report)
+    mark = parameters.to_cache_control(chat, report)
+    if choice.instruction is not None and not begun:
+        mark = fix_mark(turns, mark)
+        _instruct(turns, choice.instruction, profile)
     optional: Block = {
-        "system": conversation.system,
+        "system": conversation.system + text_blocks(form.instruction),
         "tools": tools,
-        "tool_choice": choice,
+        "tool_choice": _native_choice(chat, choice, tools),
         "stop_sequences": parameters.to_stop_sequences(chat.stop, report),
         "metadata": parameters.to_metadata(chat, report),
         "service_tier": parameters.to_service_tier(chat.service_tier, report),
-        "cache_control": parameters.to_cache_control(chat, report),
+        "cache_control": mark,
         "stream": chat.stream,
     }
-    body: dict[str, Any] = {
-        "model": model,
-        "max_tokens": parameters.max_tokens(
-            chat, default=default_max_tokens, profile=profile, report=report
-        ),
-        "messages": conversation.turns,
-        **{name: value for name, value in optional.items() if value},
-        **reasoning,
-        **sampling,
-    }
-    _limit_cache_marks(body, report)
-    old = bool(sampling) or profile.compatible
+    body: Block = {"model": model, "max_tokens": limit, "messages": turns}
+    body |= {name: value for name, value in optional.items() if value} | generation
+    settle_marks(body, report)
+    if chat.n and chat.n > 1:
+        report.emulated("n")
+    request = HttpRequest("/v1/messages", body, _headers(body, profile))
+    return Translated(request, report.build(), choices=chat.n or 1, contract=form.contract)
+
+
+def _headers(body: Block, profile: ModelProfile) -> dict[str, str]:
+    old = profile.compatible or not body.keys().isdisjoint(parameters.SAMPLING)
     headers = {"anthropic-version": _SAMPLING_VERSION if old else _VERSION}
-    return Translated(HttpRequest("/v1/messages", body, headers), report.build())
+    if "block_binding" in body.get("thinking", {}):
+        headers["anthropic-beta"] = BINDING_BETA
+    return headers
 
 
-def _limit_cache_marks(body: dict[str, Any], report: ReportBuilder) -> None:
-    """Keep the last marks: the API takes four, and the longest prefix is worth most."""
-    marked = [block for block in _blocks(body) if "cache_control" in block]
-    room = _MAX_CACHE_MARKS - ("cache_control" in body)
-    for block in marked[: max(len(marked) - room, 0)]:
-        del block["cache_control"]
-        report.ignored("cache_control")
+def _tools(
+    chat: ChatCompletionRequest,
+    conversation: Conversation,
+    choice: Choice,
+    *,
+    profile: ModelProfile,
+    budget: StrictBudget,
+    report: ReportBuilder,
+) -> list[Block]:
+    tools = to_tools(
+        chat,
+        called=conversation.called,
+        allowed=choice.allowed,
+        profile=profile,
+        budget=budget,
+        report=report,
+    )
+    names = [str(tool["name"]) for tool in tools]
+    return tools + to_web_search(chat, profile=profile, names=names, report=report)
 
 
-def _blocks(body: dict[str, Any]) -> Iterator[Block]:
-    """Yield what can carry a cache mark, in the order of the prompt."""
-    yield from body.get("tools", ())
-    yield from body.get("system", ())
-    for turn in body["messages"]:
-        for block in turn["content"]:
-            if block["type"] == "tool_result":
-                yield from block.get("content", ())
-            yield block
+def _native_choice(chat: ChatCompletionRequest, choice: Choice, tools: list[Block]) -> Block | None:
+    """Return the choice; stubs, which stand for tools that are gone, are not to be called."""
+    if tools and not (chat.tools or chat.functions or chat.web_search_options is not None):
+        return {"type": "none"}
+    return choice.native
+
+
+def _instruct(turns: list[Block], text: str, profile: ModelProfile) -> None:
+    """Say something behind the client's words, without a change to what is before."""
+    if turns[-1]["role"] == "system":
+        turns[-1]["content"] += text_blocks(text)
+    elif profile.late_system:
+        turns.append({"role": "system", "content": text_blocks(text)})
+    else:
+        turns[-1]["content"] += text_blocks(INSTRUCTION + text)

@@ -2,34 +2,33 @@
 
 https://platform.claude.com/docs/en/build-with-claude/streaming
 
-1. Only `text`, `thinking` and `tool_use` blocks reach the client: what servers' tools do, and
-   blocks of a type we do not know, has no place in OpenAI's dialect.
+1. Only texts, thoughts and calls of the client's tools reach the client: what servers' tools
+   do, and blocks of a type we do not know, has no place in OpenAI's dialect.
 2. A tool's arguments come in deltas; the `input` a block begins with counts only where there
    were none (`{}` otherwise: OpenAI's arguments are never empty text).
 3. The last chunks wait for the end of the stream, so nothing looks finished that is not.
+4. An answer that paused goes on with another stream, whose blocks are numbered anew.
 """
 
-from typing import Any
-
-import msgspec
-
+from translators.anthropic_messages.blocks import OpenBlock, broken, unwrap, whole_input
+from translators.anthropic_messages.citations import CitationLog
 from translators.anthropic_messages.errors import error_from_event
 from translators.anthropic_messages.events import (
     Block,
-    Citation,
     Delta,
     Event,
     Message,
     UsageCounts,
     decode_event,
 )
+from translators.anthropic_messages.thoughts import ThoughtLog
 from translators.anthropic_messages.usage import merge_counts, to_service_tier, to_usage
+from translators.anthropic_messages.web_search import PausedContent, continued, may_pause
 from translators.chunks import ChunkBuilder
-from translators.errors import ProviderError, StreamTruncated
-from translators.json import UNREADABLE, encode
-from translators.protocol import Chunk, HttpRequest, Outcome, ResponseContext
+from translators.errors import StreamTruncated
+from translators.protocol import MAX_FOLLOW_UPS, Chunk, HttpRequest, Outcome, ResponseContext
 from translators.sse import ServerSentEvent
-from translators.wire.response import FinishReason
+from translators.wire.response import FinishReason, Usage, add_usage
 
 __all__ = ["AnthropicMessagesStream"]
 
@@ -39,7 +38,7 @@ _FINISH_REASONS: dict[str, FinishReason] = {
     "tool_use": "tool_calls",
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
-    # The server stopped in the middle of its own tools and wants to be called again.
+    # The server stopped in the middle of its own tools, and was called again often enough.
     "pause_turn": "length",
     "compaction": "length",
     "refusal": "content_filter",
@@ -47,73 +46,43 @@ _FINISH_REASONS: dict[str, FinishReason] = {
 _NO_EXPLANATION = "The model declined to answer."
 
 
-class _OpenBlock:
-    """A block whose end has not come.
-
-    Attributes:
-        kind: Its type.
-        start: How much text the answer had before it, in characters.
-        has_arguments: Whether any arguments came.
-        arguments: Those of a custom tool, which the client gets unwrapped and whole.
-    """
-
-    __slots__ = (
-        "arguments",
-        "citations",
-        "custom",
-        "has_arguments",
-        "id",
-        "input",
-        "kind",
-        "name",
-        "start",
-    )
-
-    def __init__(self, block: Block, start: int) -> None:
-        self.kind = block.type or ""
-        self.start = start
-        self.id = block.id or ""
-        self.name = block.name or ""
-        self.input = block.input
-        self.citations: list[Citation] = list(block.citations or ())
-        self.has_arguments = False
-        self.arguments: list[str] = []
-        self.custom = False
-
-
 class AnthropicMessagesStream:
     """Stream translator of the Messages API.
 
     Attributes:
         outcome: What is known of the answer so far; token counts from the first event on.
+        follow_up: After `end`: the request for the rest of the answer, or None.
     """
 
     __slots__ = (
-        *("_chunks", "_citations", "_context", "_counts", "_length", "_open", "_refusal"),
-        *("_started", "_stopped", "outcome"),
+        *("_chunks", "_citations", "_context", "_counts", "_earlier", "_follow_ups", "_length"),
+        *("_native", "_open", "_refusal", "_request", "_started", "_stopped", "_thoughts"),
+        *("follow_up", "outcome"),
     )
 
-    def __init__(self, context: ResponseContext) -> None:
+    def __init__(self, context: ResponseContext, request: HttpRequest | None = None) -> None:
         self.outcome = Outcome()
+        self.follow_up: HttpRequest | None = None
         self._context = context
         self._chunks = ChunkBuilder(context)
-        self._open: dict[int | None, _OpenBlock] = {}
+        self._open: dict[int | None, OpenBlock] = {}
         self._length = 0
-        self._citations = 0
+        self._citations = CitationLog()
+        self._thoughts = ThoughtLog()
         self._counts: UsageCounts | None = None
         self._started = False
         self._stopped = False
         self._refusal: str | None = None
+        # Of an answer that paused: what was spent before, and how often it went on.
+        self._earlier: Usage | None = None
+        self._follow_ups = 0
+        self._request = request if request is not None and may_pause(request) else None
+        self._native = None if self._request is None else PausedContent()
 
     @property
     def complete(self) -> bool:
         """Whether `message_stop` has come."""
         return self._stopped
-
-    @property
-    def follow_up(self) -> HttpRequest | None:
-        """The request for the rest of the answer: there is none."""
-        return None
 
     def feed(self, event: ServerSentEvent, /) -> list[Chunk]:
         """Take the next event; return the chunks it completes, often none.
@@ -126,7 +95,10 @@ class AnthropicMessagesStream:
         native = decode_event(event.data)
         if native.type is None:
             native.type = event.event.decode(errors="replace")
-        return self.handle(native)
+        chunks = self.handle(native)
+        if self._native is not None:
+            self._native.feed(event.data)
+        return chunks
 
     def handle(self, event: Event) -> list[Chunk]:
         """Take the next event in decoded form; otherwise as `feed`.
@@ -162,17 +134,39 @@ class AnthropicMessagesStream:
         """
         if not self._stopped:
             raise StreamTruncated("The provider's answer stopped before its end.")
+        self.follow_up = None
+        if self._pause():
+            return []
         reason = self._finish_reason()
         chunks = [self._chunks.finish(reason)]
         if self.outcome.usage is not None:
             chunks += self._chunks.usage(self.outcome.usage)
         return chunks
 
+    def _pause(self) -> bool:
+        """Make ready for the rest of an answer that paused; return whether it did."""
+        request, native = self._request, self._native
+        paused = self.outcome.native_finish_reason == "pause_turn"
+        if not paused or request is None or native is None or self._follow_ups == MAX_FOLLOW_UPS:
+            return False
+        content = native.take()
+        if not content:
+            return False
+        self._follow_ups += 1
+        self._request = self.follow_up = continued(request, content)
+        self._earlier, self._counts = self.outcome.usage, None
+        self.outcome.native_finish_reason = self.outcome.finish_reason = None
+        self._started = self._stopped = False
+        return True
+
     def _start(self, message: Message | None) -> list[Chunk]:
         if self._started or message is None:
-            raise _broken("a second start" if self._started else "a start without a message")
+            raise broken("a second start" if self._started else "a start without a message")
         self._started = True
         outcome = self.outcome
+        if self._follow_ups:
+            self._count(message.usage)
+            return []
         outcome.id, outcome.model = message.id, message.model
         self._count(message.usage)
         self._chunks.identify(
@@ -185,41 +179,48 @@ class AnthropicMessagesStream:
     def _start_block(self, index: int | None, block: Block | None) -> list[Chunk]:
         self._check_started()
         if block is None or index in self._open:
-            raise _broken("a block that does not begin")
-        opened = self._open[index] = _OpenBlock(block, self._length)
+            raise broken("a block that does not begin")
+        key = (self._follow_ups, index)
+        opened = self._open[index] = OpenBlock(block, key=key, start=self._length)
         match block.type:
             case "text":
                 return self._text(block.text)
             case "thinking":
                 return self._thinking(block.thinking)
             case "tool_use":
-                return self._start_call(index, opened)
+                return self._start_call(opened)
             case _:
                 return []
 
-    def _start_call(self, index: int | None, call: _OpenBlock) -> list[Chunk]:
+    def _start_call(self, call: OpenBlock) -> list[Chunk]:
         if not call.id or not call.name:
-            raise _broken("a tool call without id or name")
+            raise broken("a tool call without id or name")
         if self._context.legacy_functions and self._chunks.tool_count:
             call.kind = ""  # The legacy form has room for one call.
             return []
+        call.extra = self._thoughts.take()
+        if call.extra and not self._context.legacy_functions:
+            self.outcome.reasoning[call.id] = call.extra["extra_content"]
         call.custom = call.name in self._context.custom_tools
         if call.custom:
             return []
-        return [self._chunks.tool_start(index, id=call.id, name=call.name)]
+        return [self._chunks.tool_start(call.key, id=call.id, name=call.name, **call.extra)]
 
     def _delta(self, index: int | None, delta: Delta | None) -> list[Chunk]:
         block = self._open.get(index)
         if block is None or delta is None:
             self._check_started()
-            raise _broken("a part of a block that was not begun")
+            raise broken("a part of a block that was not begun")
         match delta.type:
             case "text_delta" if block.kind == "text":
                 return self._text(delta.text)
             case "input_json_delta" if block.kind == "tool_use":
-                return self._arguments(index, block, delta.partial_json)
-            case "thinking_delta" if block.kind == "thinking":
+                return self._arguments(block, delta.partial_json)
+            case "thinking_delta" if block.kind == "thinking" and delta.thinking:
+                block.parts.append(delta.thinking)
                 return self._thinking(delta.thinking)
+            case "signature_delta" if delta.signature:
+                block.signature = delta.signature
             case "citations_delta" if delta.citation is not None:
                 block.citations.append(delta.citation)
             case _:
@@ -235,47 +236,47 @@ class AnthropicMessagesStream:
     def _thinking(self, text: str | None) -> list[Chunk]:
         return [self._chunks.delta(reasoning_content=text)] if text else []
 
-    def _arguments(self, index: int | None, call: _OpenBlock, text: str | None) -> list[Chunk]:
+    def _arguments(self, call: OpenBlock, text: str | None) -> list[Chunk]:
         if not text:
             return []
         call.has_arguments = True
         if call.custom:
-            call.arguments.append(text)
+            call.parts.append(text)
             return []
-        return [self._chunks.tool_arguments(index, text)]
+        return [self._chunks.tool_arguments(call.key, text)]
 
     def _stop_block(self, index: int | None) -> list[Chunk]:
         block = self._open.pop(index, None)
         if block is None:
             self._check_started()
-            raise _broken("the end of a block that was not begun")
+            raise broken("the end of a block that was not begun")
+        if block.kind == "text":
+            return self._sources(block) if block.citations else []
         if block.kind == "tool_use":
-            return self._stop_call(index, block)
-        return self._annotations(block) if block.citations else []
+            return self._stop_call(block)
+        if block.kind in ("thinking", "redacted_thinking"):
+            return self._stop_thought(block)
+        return []
 
-    def _stop_call(self, index: int | None, call: _OpenBlock) -> list[Chunk]:
+    def _stop_call(self, call: OpenBlock) -> list[Chunk]:
         if call.custom:
-            arguments = "".join(call.arguments) or _whole_input(call.input)
-            text = _unwrap(arguments)
-            return [self._chunks.custom_call(index, id=call.id, name=call.name, input=text)]
+            input = unwrap("".join(call.parts) or whole_input(call.input))
+            chunk = self._chunks.custom_call(
+                call.key, id=call.id, name=call.name, input=input, **call.extra
+            )
+            return [chunk]
         if call.has_arguments:
             return []
-        return [self._chunks.tool_arguments(index, _whole_input(call.input))]
+        return [self._chunks.tool_arguments(call.key, whole_input(call.input))]
 
-    def _annotations(self, block: _OpenBlock) -> list[Chunk]:
-        """Return the block's sources on the web; OpenAI has no form for those in documents."""
-        entries: list[dict[str, Any]] = []
-        for citation in block.citations:
-            url = citation.url or citation.source
-            if url is None or citation.type not in _WEB_CITATIONS:
-                continue
-            span = {"start_index": block.start, "end_index": self._length}
-            source = {**span, "title": citation.title or "", "url": url}
-            entries.append(
-                {"index": self._citations, "type": "url_citation", "url_citation": source}
-            )
-            self._citations += 1
-        return [self._chunks.delta(annotations=entries)] if entries else []
+    def _stop_thought(self, block: OpenBlock) -> list[Chunk]:
+        """Return the entry for a thought: whole, for clients join the strings of entries."""
+        entry = self._thoughts.add(block.thought())
+        return [] if entry is None else [self._chunks.delta(reasoning_details=[entry])]
+
+    def _sources(self, block: OpenBlock) -> list[Chunk]:
+        fields = self._citations.add(block.citations, start=block.start, end=self._length)
+        return [self._chunks.delta(**fields)]
 
     def _message_delta(self, event: Event) -> list[Chunk]:
         self._check_started()
@@ -292,7 +293,7 @@ class AnthropicMessagesStream:
     def _stop(self) -> list[Chunk]:
         self._check_started()
         if self.outcome.native_finish_reason is None:
-            raise _broken("an end without a stop reason")
+            raise broken("an end without a stop reason")
         chunks = [chunk for index in list(self._open) for chunk in self._stop_block(index)]
         if self._refusal is not None:
             chunks.append(self._chunks.delta(refusal=self._refusal))
@@ -308,38 +309,8 @@ class AnthropicMessagesStream:
 
     def _count(self, counts: UsageCounts | None) -> None:
         self._counts = merge_counts(self._counts, counts)
-        self.outcome.usage = to_usage(self._counts)
+        self.outcome.usage = add_usage(self._earlier, to_usage(self._counts))
 
     def _check_started(self) -> None:
         if not self._started:
-            raise _broken("a part of an answer before its start")
-
-
-_WEB_CITATIONS = ("web_search_result_location", "search_result_location")
-
-
-def _whole_input(raw: msgspec.Raw) -> str:
-    """Return the `input` a block began with as compact JSON."""
-    data = bytes(raw)
-    if not data or data == b"null":
-        return "{}"
-    try:
-        return encode(msgspec.json.decode(data)).decode()
-    except UNREADABLE:
-        raise _broken("arguments that are not JSON") from None
-
-
-def _unwrap(arguments: str) -> str:
-    """Return the text for a custom tool; where the model broke the wrapping, all of it."""
-    try:
-        return msgspec.json.decode(arguments, type=_CustomInput).input
-    except msgspec.DecodeError:
-        return arguments
-
-
-class _CustomInput(msgspec.Struct):
-    input: str
-
-
-def _broken(what: str) -> ProviderError:
-    return ProviderError(f"The provider sent {what}.", kind="protocol")
+            raise broken("a part of an answer before its start")

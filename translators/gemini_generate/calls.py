@@ -10,20 +10,20 @@ https://ai.google.dev/gemini-api/docs/function-calling and .../thought-signature
    client has none, because it dropped it or the call is another provider's, it is replaced by
    the word that Google documents for this. That goes for every step and not only for those of
    the current turn, which would change what was sent before as soon as the turn is over.
+   `translators.gemini_generate.signatures` says where signatures come from.
 4. Calls of custom tools and broken arguments are as in `translators.functions`.
 """
 
 import base64
-import re
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, cast
 
 from translators.fidelity import ReportBuilder
 from translators.functions import custom_call, parse_arguments, parse_object
 from translators.gemini_generate.content import Part
 from translators.gemini_generate.models import ModelProfile
 from translators.gemini_generate.names import MAX_LENGTH, encode_name
+from translators.gemini_generate.signatures import Signatures, plain_id
 from translators.wire.content import AssistantMessage, FunctionCall, ToolCall
 
 __all__ = ["Calls"]
@@ -31,7 +31,6 @@ __all__ = ["Calls"]
 _UNSIGNED = base64.b64encode(b"skip_thought_signature_validator").decode()
 """https://ai.google.dev/gemini-api/docs/thought-signatures#faqs"""
 
-_SIGNATURE = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _SIGNATURE_PATH = "messages[].tool_calls[].extra_content.google.thought_signature"
 
 
@@ -54,15 +53,19 @@ class Calls:
         self._used: set[str] = set()
         self._open: list[_Open] = []
 
-    def parts(self, message: AssistantMessage, index: int) -> list[Part]:
+    def parts(self, message: AssistantMessage, index: int, signatures: Signatures) -> list[Part]:
         """Return the parts for the calls of an answer, which is message number `index`."""
-        parts = [self._call(call) for call in message.tool_calls or ()]
+        parts: list[Part] = []
+        for call in message.tool_calls or ():
+            parts += signatures.before(plain_id(call.id))
+            parts.append(self._call(call, signatures))
         if (legacy := message.function_call) is not None:
             wanted = f"call_fc_{index}"
             parts.append(self._function(("function", legacy.name), wanted, legacy))
-        if parts and self._profile.third and "thoughtSignature" not in parts[0]:
+        first = next((part for part in parts if "functionCall" in part), None)
+        if first is not None and self._profile.third and "thoughtSignature" not in first:
             self._report.emulated(_SIGNATURE_PATH)
-            parts[0]["thoughtSignature"] = _UNSIGNED
+            first["thoughtSignature"] = _UNSIGNED
         return parts
 
     def close(self, key: Hashable, texts: list[str], media: list[Part]) -> list[Part] | None:
@@ -71,6 +74,8 @@ class Calls:
         Returns:
             The media that have to stand beside the result; None where no call waits.
         """
+        if isinstance(key, str):
+            key = plain_id(key)
         waiting = next((c for c in self._open if c.key == key and c.result is None), None)
         if waiting is None:
             return None
@@ -97,19 +102,19 @@ class Calls:
         """Return the name of a function whose call still waits, or None."""
         return next((call.name for call in self._open if call.result is None), None)
 
-    def _call(self, call: ToolCall) -> Part:
+    def _call(self, call: ToolCall, signatures: Signatures) -> Part:
         extra = call.model_extra or {}
         self._report.ignored_fields("messages[].tool_calls[]", extra, known=_READ)
-        signature = self._signature(extra.get("extra_content"))
+        id = plain_id(call.id)
         told = call.function or call.custom
         if told is not None:
             path = f"messages[].tool_calls[].{call.type}"
             self._report.ignored_fields(path, told.model_extra or {})
         if call.function is not None:
-            part = self._function(call.id, call.id, call.function)
+            part = self._function(id, id, call.function)
         else:
-            part = self._part(call.id, call.id, *custom_call(call))
-        if signature is not None:
+            part = self._part(id, id, *custom_call(call))
+        if (signature := signatures.of(id)) is not None:
             part["thoughtSignature"] = signature
         return part
 
@@ -133,24 +138,8 @@ class Calls:
         self._used.add(id)
         return id
 
-    def _signature(self, extra: Any) -> str | None:
-        """Return the signature that came with a call, if it is one of Gemini's."""
-        if not isinstance(extra, dict):
-            return None
-        vendors = cast("dict[str, Any]", extra)
-        self._report.ignored_fields("messages[].tool_calls[].extra_content", vendors, known=_GOOGLE)
-        google = vendors.get("google")
-        if not isinstance(google, dict):
-            return None
-        value = cast("dict[str, Any]", google).get("thought_signature")
-        if isinstance(value, str) and _SIGNATURE.fullmatch(value):
-            return value
-        self._report.ignored(_SIGNATURE_PATH)
-        return None
 
-
-_READ = frozenset({"index", "extra_content"})
-_GOOGLE = frozenset({"google"})
+_READ = frozenset({"index", "extra_content", "provider_specific_fields"})
 
 
 def _response(text: str) -> Part:

@@ -30,7 +30,7 @@ class _Source(NamedTuple):
 
 
 class Sources:
-    """Collects the sources of one answer."""
+    """Collects the sources of the answer to one request."""
 
     __slots__ = ("_chunks", "_found")
 
@@ -46,21 +46,21 @@ class Sources:
         if candidate.citation_metadata is not None:
             self._add_citations(candidate.citation_metadata)
 
-    def annotations(self, text: str, starts: list[int]) -> list[dict[str, Any]]:
+    def annotations(self, text: str, starts: list[int], *, base: int = 0) -> list[dict[str, Any]]:
         """Return the annotations.
 
         Args:
-            text: The whole answer.
+            text: What the answer to this request said.
             starts: Where in it each part begins, in characters.
+            base: How many characters came before it, with other requests.
         """
         data = text.encode()
         entries: list[dict[str, Any]] = []
         for source in self._found:
             start, end = _span(source, text, data, starts)
-            span = {"start_index": start, "end_index": end}
+            span = {"start_index": base + start, "end_index": base + end}
             entries.append(
                 {
-                    "index": len(entries),
                     "type": "url_citation",
                     "url_citation": {**span, "title": source.title, "url": source.url},
                 }

@@ -5,7 +5,8 @@ documents say which media the API takes.
 
 1. An empty text is left out: the API refuses parts without data.
 2. Media inside the request are sent as `inlineData`; what Google has already (its Files API, a
-   bucket, YouTube) as `fileData`. Any other address would have to be fetched for the API.
+   bucket, YouTube) as `fileData`. What is at any other address has been fetched before, unless
+   that is turned off.
 3. A part that cannot be carried over is refused, never dropped.
 """
 
@@ -14,6 +15,7 @@ from typing import Any
 
 from translators.fidelity import ReportBuilder
 from translators.media import Media, read_media
+from translators.remote_media import is_address
 from translators.wire.content import (
     Content,
     ContentPart,
@@ -24,11 +26,14 @@ from translators.wire.content import (
     TextPart,
 )
 
-__all__ = ["Part", "media_url", "text_parts", "to_parts"]
+__all__ = ["Part", "is_native_address", "media_url", "text_parts", "to_parts"]
 
 Part = dict[str, Any]
 
-_TYPES = ("image/", "audio/", "video/", "text/")
+_TYPES = ("audio/", "video/", "text/")
+_IMAGES = frozenset(f"image/{name}" for name in ("png", "jpeg", "webp", "heic", "heif"))
+"""https://ai.google.dev/gemini-api/docs/image-understanding#supported-formats"""
+
 _TEXT_TYPES = ("application/json", "application/xml", "application/yaml", "application/x-yaml")
 _BY_SUFFIX = {
     **{name: f"image/{name}" for name in ("png", "jpeg", "webp", "heic", "heif", "gif")},
@@ -92,6 +97,12 @@ def to_parts(
     return parts
 
 
+def is_native_address(url: str) -> bool:
+    """Whether the API itself reads what is at a URL."""
+    own = url[:5].lower() == "gs://" or _FILES.fullmatch(url) or _YOUTUBE.match(url)
+    return bool(own)
+
+
 def media_url(url: str, *, path: str, report: ReportBuilder) -> Part:
     """Return the part for media at a URL.
 
@@ -106,8 +117,9 @@ def media_url(url: str, *, path: str, report: ReportBuilder) -> Part:
         return _file_data(url, "video/mp4")
     raise report.reject(
         path,
-        "media are not fetched for this API yet; send them inside the request as a `data:` URL, "
-        "or name a file of Google's Files API, a `gs://` object or a YouTube video.",
+        "the API does not read this address, and fetching media is turned off; send them inside "
+        "the request as a `data:` URL, or name a file of Google's Files API, a `gs://` object or "
+        "a YouTube video.",
     )
 
 
@@ -144,6 +156,8 @@ def _resolve(parts: list[Part], detail: str | None, report: ReportBuilder, *, ta
 def _audio(part: InputAudioPart, *, path: str, report: ReportBuilder) -> Part:
     audio = part.input_audio
     report.ignored_fields("messages[].content[].input_audio", audio.model_extra or {})
+    if is_address(audio.data):
+        return media_url(audio.data, path=f"{path}.data", report=report)
     if not _AUDIO.fullmatch(audio.format.lower()):
         raise report.reject(f"{path}.format", "it is no audio format.")
     media = read_media(audio.data, path=f"{path}.data", report=report)
@@ -152,7 +166,13 @@ def _audio(part: InputAudioPart, *, path: str, report: ReportBuilder) -> Part:
 
 def _file(part: FilePart, *, path: str, report: ReportBuilder) -> Part:
     file = part.file
-    report.ignored_fields("messages[].content[].file", file.model_extra or {})
+    extra = file.model_extra or {}
+    address = extra.get("file_url")
+    named = isinstance(address, str) and not (file.file_id or file.file_data)
+    known = frozenset({"file_url"}) if named else frozenset[str]()
+    report.ignored_fields("messages[].content[].file", extra, known=known)
+    if named:
+        return media_url(str(address), path=f"{path}.file_url", report=report)
     if file.file_id:
         if not (_FILE_ID.fullmatch(file.file_id) or _FILES.fullmatch(file.file_id)):
             raise report.reject(f"{path}.file_id", "this file is not in Google's Files API.")
@@ -170,13 +190,13 @@ def _file(part: FilePart, *, path: str, report: ReportBuilder) -> Part:
 def _inline(media: Media, guess: str, *, path: str, report: ReportBuilder) -> Part:
     """Return the media as a part; `guess` is its type where nothing in it says one."""
     kind = media.type or guess
-    if kind == "application/pdf" or kind.startswith(_TYPES):
+    if kind == "application/pdf" or kind in _IMAGES or kind.startswith(_TYPES):
         return _blob(kind, media)
     if (not kind or kind in _TEXT_TYPES) and media.content and media.text is not None:
         return _blob("text/plain", media)
     raise report.reject(
         path,
-        "media must be an image, audio, video, a PDF or text, not "
+        "media must be an image (PNG, JPEG, WebP, HEIC or HEIF), audio, video, a PDF or text, not "
         f"`{kind[:60] or 'of an unknown type'}`.",
     )
 

@@ -6,6 +6,8 @@ Everything is optional, and fields and parts that are not known are skipped. Enu
 names; the protocol's JSON allows their numbers too.
 """
 
+from typing import Any
+
 import msgspec
 
 from translators.errors import ProviderError
@@ -69,6 +71,9 @@ class Part(msgspec.Struct, rename="camel"):
     thought_signature: str | None = None
     function_call: FunctionCall | None = None
     inline_data: Blob | None = None
+    # What a tool of the server's own was asked, and what it said.
+    tool_call: Any = None
+    tool_response: Any = None
 
 
 class Content(msgspec.Struct):
@@ -158,6 +163,7 @@ class Candidate(msgspec.Struct, rename="camel"):
     content: Content | None = None
     finish_reason: str | int | None = None
     finish_message: str | None = None
+    continuation_token: str | None = None
     grounding_metadata: GroundingMetadata | None = None
     citation_metadata: CitationMetadata | None = None
     logprobs_result: LogprobsResult | None = None

@@ -23,6 +23,7 @@ from translators.gemini_generate.content import (
     to_parts,
 )
 from translators.gemini_generate.models import ModelProfile
+from translators.gemini_generate.signatures import Signatures, signature_in
 from translators.history import (
     EMPTY,
     INSTRUCTION,
@@ -42,14 +43,18 @@ from translators.wire.content import (
 
 __all__ = ["Conversation", "to_conversation"]
 
-_NOT_REPORTED = frozenset({"annotations", "images"})
-"""What is read elsewhere, and what our own answers carry and the model has no use for."""
+_NOT_REPORTED = frozenset({"annotations"})
+"""What our own answers carry and the model has no use for."""
+
+_READ = frozenset({*_NOT_REPORTED, "images", "reasoning_content", "reasoning_details"})
+"""The same, and what is read of an answer elsewhere."""
 
 
 class Conversation:
     """Collects the contents; `system` and `contents` are the result."""
 
-    def __init__(self, profile: ModelProfile, report: ReportBuilder) -> None:
+    def __init__(self, profile: ModelProfile, report: ReportBuilder, *, server_tools: bool) -> None:
+        self._server_tools = server_tools
         self.system: list[Part] = []
         self.contents: list[dict[str, Any]] = []
         self._profile = profile
@@ -66,7 +71,8 @@ class Conversation:
         """
         path = f"messages[{index}]"
         extra = message.model_extra or {}
-        self._report.ignored_fields("messages[]", extra, known=_NOT_REPORTED)
+        known = _READ if isinstance(message, AssistantMessage) else _NOT_REPORTED
+        self._report.ignored_fields("messages[]", extra, known=known)
         match message:
             case AssistantMessage():
                 self._add_answer(message, path, index)
@@ -121,13 +127,16 @@ class Conversation:
     def _add_answer(self, message: AssistantMessage, path: str, index: int) -> None:
         if message.audio is not None:
             raise self._report.reject(f"{path}.audio", "Gemini does not keep spoken answers.")
-        parts = to_parts(message.content, path=path, report=self._report, text_only=True)
+        signatures = Signatures(message, self._report, server_tools=self._server_tools)
+        parts = to_parts(message.content, path=path, report=self._report)
         parts += text_parts(message.refusal)
+        if signatures.text is not None:
+            self._sign(parts, signatures.text)
         parts += self._images(message, path)
         if not (parts or message.tool_calls or message.function_call):
             return  # An empty answer: the API refuses a content without parts.
         self._end_user_content()
-        parts += self._calls.parts(message, index)
+        parts += self._calls.parts(message, index, signatures)
         if not self.contents:
             self._open()
         if self.contents[-1]["role"] == "model":
@@ -145,8 +154,19 @@ class Conversation:
             url = cast("dict[str, Any]", image).get("url") if _is_object(image) else None
             if not isinstance(url, str):
                 raise self._report.reject(at, "it is no URL.")
-            parts.append(media_url(url, path=at, report=self._report))
+            part = media_url(url, path=at, report=self._report)
+            if (signature := signature_in(entry)) is not None:
+                part["thoughtSignature"] = signature
+            parts.append(part)
         return parts
+
+    def _sign(self, parts: list[Part], signature: str) -> None:
+        """Put the signature of a text on its last part; in a stream it came behind that."""
+        texts = [part for part in parts if "text" in part]
+        if texts:
+            texts[-1]["thoughtSignature"] = signature
+        else:
+            self._report.ignored("messages[].reasoning_details")
 
     def _open(self) -> None:
         """Put a content of the user first: a call must follow one."""
@@ -174,14 +194,24 @@ class Conversation:
 
 
 def to_conversation(
-    messages: list[Message], *, profile: ModelProfile, report: ReportBuilder
+    messages: list[Message],
+    *,
+    profile: ModelProfile,
+    report: ReportBuilder,
+    server_tools: bool = False,
 ) -> Conversation:
     """Return the native form of `messages`.
+
+    Args:
+        messages: OpenAI's.
+        profile: The model's.
+        report: Where to say what was not carried over as it stood.
+        server_tools: Whether tools of the server's own stand beside functions.
 
     Raises:
         TranslationError: A message has no counterpart there.
     """
-    conversation = Conversation(profile, report)
+    conversation = Conversation(profile, report, server_tools=server_tools)
     for index, message in enumerate(messages):
         conversation.add(message, index)
     conversation.end()

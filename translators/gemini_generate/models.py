@@ -28,8 +28,10 @@ class ModelProfile:
             think.
         lowest: The least of that field: a level, or a budget in tokens.
         medium: Takes the level `MEDIUM`.
+        json_mode: Takes `responseMimeType: application/json`.
         json_schema: Takes `responseJsonSchema`.
         json_with_tools: Takes a JSON answer format beside tools.
+        search_beside_functions: Takes Google Search and functions in one request.
         validated: Takes the function calling mode `VALIDATED`.
     """
 
@@ -39,8 +41,10 @@ class ModelProfile:
     thinking: Literal["level", "budget"] | None = None
     lowest: str | int = 0
     medium: bool = True
+    json_mode: bool = True
     json_schema: bool = True
     json_with_tools: bool = False
+    search_beside_functions: bool = False
     validated: bool = True
 
 
@@ -54,7 +58,7 @@ def profile_of(model: str) -> ModelProfile:
     """Return what `model` accepts; `models/` and Vertex's longer names are understood too."""
     name = model.lower().rpartition("/")[2]
     if not name.startswith("gemini"):
-        return ModelProfile(json_schema=False, validated=False)
+        return ModelProfile(json_mode=False, json_schema=False, validated=False)
     found = _VERSION.match(name)
     version = (int(found[1]), int(found[2] or 0)) if found else _NEWEST
     family = _FAMILY.search(name)
@@ -74,6 +78,7 @@ def _profile(family: str, version: tuple[int, int]) -> ModelProfile:
         medium=not (version == (3, 0) and family == "pro"),
         json_schema=version >= (2, 5),
         json_with_tools=third,
+        search_beside_functions=third,
         validated=version >= (2, 5),
     )
 

@@ -14,7 +14,6 @@ from typing import Any, cast
 
 from translators.fidelity import ReportBuilder
 from translators.gemini_generate.models import ModelProfile
-from translators.gemini_generate.schema import to_schema
 from translators.wire.request import ChatCompletionRequest
 
 __all__ = ["generation_config", "google_fields", "to_safety_settings", "to_service_tier"]
@@ -35,9 +34,21 @@ _TIERS = {"default": "standard", "flex": "flex", "priority": "priority", "fast":
 
 
 def generation_config(
-    chat: ChatCompletionRequest, google: _Object, *, profile: ModelProfile, report: ReportBuilder
+    chat: ChatCompletionRequest,
+    google: _Object,
+    structure: _Object,
+    *,
+    profile: ModelProfile,
+    report: ReportBuilder,
 ) -> _Object:
-    """Return `generationConfig` as far as it is needed; `google` is from `google_fields`.
+    """Return `generationConfig` as far as it is needed.
+
+    Args:
+        chat: The request.
+        google: From `google_fields`.
+        structure: From `translators.gemini_generate.structured`.
+        profile: The model's.
+        report: Where to say what was not carried over.
 
     Raises:
         TranslationError: The model cannot do what a field asks for.
@@ -48,7 +59,7 @@ def generation_config(
         "seed": _seed(chat.seed, report),
         **_sampling(chat, profile, report),
         **_logprobs(chat, report),
-        **_response_format(chat, profile, report),
+        **structure,
         "thinkingConfig": _thinking(chat, google, profile, report),
     }
     return {name: value for name, value in config.items() if value is not None}
@@ -166,35 +177,6 @@ def _logprobs(chat: ChatCompletionRequest, report: ReportBuilder) -> _Object:
             report.ignored("top_logprobs")
         return {}
     return {"responseLogprobs": True, "logprobs": chat.top_logprobs or None}
-
-
-def _response_format(
-    chat: ChatCompletionRequest, profile: ModelProfile, report: ReportBuilder
-) -> _Object:
-    form = chat.response_format
-    if form is None or form.type == "text":
-        return {}
-    if (chat.tools or chat.functions) and not profile.json_with_tools:
-        raise report.reject(
-            "response_format", "this model has no JSON answers beside tools; newer models do."
-        )
-    native: _Object = {"responseMimeType": "application/json"}
-    report.ignored_fields("response_format", form.model_extra or {})
-    if form.type == "json_object" or form.json_schema is None:
-        return native
-    wanted = form.json_schema
-    report.ignored_fields("response_format.json_schema", wanted.model_extra or {})
-    if wanted.schema_ is None:
-        return native
-    if not profile.json_schema:
-        raise report.reject(
-            "response_format", "this model takes no JSON schema; `json_object` works."
-        )
-    path = "response_format.json_schema.schema"
-    schema = to_schema(wanted.schema_, path=path, general=path, report=report)
-    if wanted.description and "description" not in schema and "$ref" not in schema:
-        schema["description"] = wanted.description
-    return {**native, "responseJsonSchema": schema}
 
 
 def _thinking(

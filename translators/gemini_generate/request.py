@@ -3,15 +3,18 @@
 https://ai.google.dev/api/generate-content
 """
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from translators.fidelity import ReportBuilder
+from translators.fidelity import ReportBuilder, Rule
 from translators.gemini_generate import parameters
 from translators.gemini_generate.fidelity import RULES
 from translators.gemini_generate.messages import to_conversation
 from translators.gemini_generate.models import profile_of
-from translators.gemini_generate.tools import to_tool_config, to_tools
+from translators.gemini_generate.structured import to_structure
+from translators.gemini_generate.tools import serves_search, to_tool_config, to_tools
+from translators.json_contract import instruction
 from translators.protocol import HttpRequest, Translated
 from translators.wire.request import ChatCompletionRequest
 
@@ -19,44 +22,57 @@ __all__ = ["DIALECT", "to_native"]
 
 DIALECT = "gemini_generate"
 
-_NOT_COMPARED = {"messages", "tools", "functions", "response_format"}
+_WITHOUT_TOOLS = {**RULES, "parallel_tool_calls": Rule("native", reason="it says nothing")}
 
 
 def to_native(
-    chat: ChatCompletionRequest, *, model: str, api_version: str
+    chat: ChatCompletionRequest, *, model: str, api_version: str, on_vertex: bool
 ) -> Translated[HttpRequest]:
     """Return the native request for `model`.
+
+    Args:
+        chat: OpenAI's request.
+        model: The target's.
+        api_version: The first step of the path.
+        on_vertex: Whether it goes to Google's cloud rather than to the Gemini API.
 
     Raises:
         TranslationError: The API cannot express `chat`.
     """
     report = ReportBuilder(DIALECT)
-    fields = chat.model_dump(exclude_unset=True, by_alias=True, exclude=_NOT_COMPARED)
-    if not (chat.tools or chat.functions):
-        fields.pop("parallel_tool_calls", None)  # Without tools it says nothing.
-    report.apply(fields.items(), RULES)
-    if chat.stream_options is not None:
-        if chat.stream_options.include_obfuscation:
-            report.ignored("stream_options.include_obfuscation")
-        report.ignored_fields("stream_options", chat.stream_options.model_extra or {})
+    report.begin(chat, RULES if chat.tools or chat.functions else _WITHOUT_TOOLS)
     profile = profile_of(model)
+    if on_vertex:
+        profile = replace(profile, search_beside_functions=False)
     google = parameters.google_fields(chat, report)
-    conversation = to_conversation(chat.messages, profile=profile, report=report)
-    tools = to_tools(chat, report)
+    conversation = to_conversation(
+        chat.messages,
+        profile=profile,
+        report=report,
+        server_tools=profile.search_beside_functions and serves_search(chat),
+    )
+    structure, contract = to_structure(chat, profile=profile, report=report)
+    if contract is not None:
+        conversation.system.append({"text": instruction(contract)})
+    choices = chat.n or 1
+    if choices > 1:
+        report.emulated("n")
+    tools = to_tools(chat, profile=profile, report=report)
     optional: dict[str, Any] = {
         "systemInstruction": {"parts": conversation.system} if conversation.system else None,
         "tools": tools,
         "toolConfig": to_tool_config(chat, profile=profile, report=report),
         "contents": conversation.contents,
         "generationConfig": parameters.generation_config(
-            chat, google, profile=profile, report=report
+            chat, google, structure, profile=profile, report=report
         ),
         "safetySettings": parameters.to_safety_settings(chat, report),
         "cachedContent": google.get("cached_content"),
         "serviceTier": parameters.to_service_tier(chat.service_tier, report),
     }
     body = {name: value for name, value in optional.items() if value}
-    return Translated(HttpRequest(_path(model, api_version, chat.stream), body), report.build())
+    request = HttpRequest(_path(model, api_version, chat.stream), body)
+    return Translated(request, report.build(), choices=choices, contract=contract)
 
 
 def _path(model: str, api_version: str, stream: bool | None) -> str:

@@ -3,7 +3,8 @@
 https://ai.google.dev/gemini-api/docs/structured-output#json-schema-support lists the keywords, as
 does `GenerateContentConfig.response_json_schema` of google-genai 3.4.
 
-1. References stay references, which ends every cycle; whatever place they point to becomes an
+1. References stay references, which ends every cycle (`translators.gemini_generate.cycles` opens
+   those that the API does not follow); whatever place they point to becomes an
    entry of `$defs` at the root, the only place that is read. A reference that leads nowhere is
    refused: the schema would mean something else.
 2. `const` becomes an `enum` of one, `allOf` is merged, `nullable` becomes a type.
@@ -15,6 +16,7 @@ from typing import Any, cast
 from urllib.parse import unquote
 
 from translators.fidelity import ReportBuilder
+from translators.gemini_generate.cycles import open_cycles
 from translators.json import encode
 
 __all__ = ["to_schema"]
@@ -40,6 +42,7 @@ _SILENT = frozenset(
 
 _ANNOTATIONS = frozenset({"title", "description", "default", "examples", "deprecated"})
 _MAX_DEPTH = 200
+_MAX_MERGES = 2_000
 
 
 def to_schema(
@@ -68,6 +71,12 @@ def to_schema(
         native = _as_object(native, normaliser)
     if definitions := normaliser.definitions():
         native["$defs"] = definitions
+        lost = open_cycles(native)
+        if lost is None:
+            raise report.reject(path, "the schema is too deep.")
+        for place, told in lost:
+            report.emulated(general)
+            _tell(place, told)
     return native
 
 
@@ -92,6 +101,7 @@ class _Normaliser:
         self._names: dict[str, str] = {}
         self._waiting: list[str] = []
         self._written: _Object = {}
+        self._merges = 0
 
     def definitions(self) -> _Object:
         """Return what the references point to, by name; writing one may add others."""
@@ -163,19 +173,36 @@ class _Normaliser:
                     del told[name]
                     native[bound] = limit + step
 
-    def _merged(self, source: _Object, depth: int) -> _Object:
-        """Return a schema with the members of its `allOf` taken into it."""
+    def _merged(self, source: _Object, depth: int, seen: frozenset[str] = frozenset()) -> _Object:
+        """Return a schema with the members of its `allOf` taken into it.
+
+        Args:
+            source: The schema.
+            depth: How deep it is.
+            seen: The references that led to it: a member of its own says nothing more.
+
+        Raises:
+            TranslationError: There are too many: each level may double them.
+        """
         rest = {name: entry for name, entry in source.items() if name != "allOf"}
         merged: _Object = {}
         for member in [*cast("list[Any]", source["allOf"]), rest]:
             if not isinstance(member, dict) or not member:
                 continue
-            flat = self._flat(cast("_Object", member), depth, frozenset())
+            self._count_merge()
+            flat = self._flat(cast("_Object", member), depth, seen)
             for name, entry in flat.items():
                 merged[name] = _both(name, merged[name], entry) if name in merged else entry
         if len(source["allOf"]) > 1 or rest:
             self._report.emulated(self._general)
         return merged
+
+    def _count_merge(self) -> None:
+        self._merges += 1
+        if self._merges > _MAX_MERGES:
+            raise self._report.reject(
+                self._path, "its references and `allOf` have too much to be merged."
+            )
 
     def _flat(self, member: _Object, depth: int, seen: frozenset[str]) -> _Object:
         """Return a member of `allOf` with its own reference and `allOf` taken into it."""
@@ -187,7 +214,7 @@ class _Normaliser:
             return {**inner, **rest}
         member = {name: entry for name, entry in member.items() if name != "$ref"}
         if isinstance(member.get("allOf"), list) and depth < _MAX_DEPTH:
-            return self._merged(member, depth + 1)
+            return self._merged(member, depth + 1, seen)
         return member
 
     def _reference(self, source: _Object, depth: int) -> _Object:
@@ -203,6 +230,7 @@ class _Normaliser:
         if rest.keys() <= _ANNOTATIONS:
             return {"anyOf": [reference], **native}
         # More constraints than the reference alone: both must hold, which `anyOf` cannot say.
+        self._count_merge()
         merged = self._flat(source, depth, frozenset())
         if isinstance(merged.get("allOf"), list):
             merged = self._merged(merged, depth + 1)

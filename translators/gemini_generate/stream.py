@@ -2,14 +2,20 @@
 
 https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent
 
-1. Only text, thoughts, calls of the client's functions, images and sound reach the client: what
-   the server's own tools do, and parts we do not know, has no place in OpenAI's dialect.
+1. Only text, thoughts, calls of the client's functions, images and sound reach the client: parts
+   we do not know have no place in OpenAI's dialect. What the server's own tools did before a call
+   is in its `extra_content`, for the next turn has to bring it back.
 2. No event says that it is the last, and `STOP` may come twice: the answer ends with the stream,
    and is complete if a finish reason or a refusal of the prompt has come.
 3. A call without an id gets one made of the answer's id and the call's number: another answer
    never has the same.
 4. An answer that failed with nothing to show (a call the model got wrong, for instance) is an
    error, not an empty answer.
+5. The rest of an answer that takes more than one request (`translators.gemini_generate.
+   continuation`) goes on where the events before it stopped. Its tokens, and the offsets of its
+   sources, count from its own beginning.
+6. The signature of a call is in `extra_content` of the call, that of an image likewise, and that
+   of a text in `reasoning_details`, in OpenRouter's form.
 """
 
 import re
@@ -20,6 +26,7 @@ import msgspec
 from translators.chunks import ChunkBuilder
 from translators.errors import ProviderError, StreamTruncated
 from translators.gemini_generate.citations import Sources
+from translators.gemini_generate.continuation import Continuation
 from translators.gemini_generate.errors import error_from_detail
 from translators.gemini_generate.events import (
     Answer,
@@ -35,6 +42,7 @@ from translators.gemini_generate.finish import failure_of, name_of, reason_of, r
 from translators.gemini_generate.logprobs import to_logprobs
 from translators.gemini_generate.names import decode_name
 from translators.gemini_generate.partial_args import PartialCall
+from translators.gemini_generate.signatures import FORMAT
 from translators.gemini_generate.usage import CountedOutcome, to_service_tier
 from translators.json import UNREADABLE, encode
 from translators.protocol import Chunk, HttpRequest, ResponseContext
@@ -54,11 +62,21 @@ class GeminiGenerateStream:
     """
 
     __slots__ = (
-        *("_call_ids", "_chunks", "_context", "_finish_message", "_images", "_kind", "_length"),
-        *("_partial", "_refused", "_shown", "_sources", "_started", "_starts", "_texts", "outcome"),
+        *(
+            "_base",
+            "_call_ids",
+            "_chunks",
+            "_cited",
+            "_context",
+            "_continuation",
+            "_finish_message",
+        ),
+        *("_follow_up", "_images", "_kind", "_length", "_partial", "_refused", "_shown", "_signed"),
+        *("_served",),
+        *("_sources", "_started", "_starts", "_texts", "outcome"),
     )
 
-    def __init__(self, context: ResponseContext) -> None:
+    def __init__(self, context: ResponseContext, request: HttpRequest | None = None) -> None:
         self.outcome = CountedOutcome()
         self._context = context
         self._chunks = ChunkBuilder(context)
@@ -67,11 +85,16 @@ class GeminiGenerateStream:
         self._finish_message: str | None = None
         self._call_ids: set[str] = set()
         self._partial: PartialCall | None = None
-        self._images = self._shown = 0
+        self._images = self._shown = self._signed = 0
+        self._served: list[dict[str, Any]] = []
+        self._continuation = Continuation(request)
+        self._follow_up: HttpRequest | None = None
         self._sources: Sources | None = None
-        # The text so far, its length, and where its parts begin: for the sources.
+        self._cited: list[dict[str, Any]] = []
+        # The length of the text so far, and of what other requests brought of it; the text of
+        # this one, and where its parts begin: for the sources.
+        self._length = self._base = 0
         self._texts: list[str] = []
-        self._length = 0
         self._starts: list[int] = []
         self._kind: bool | None = None
 
@@ -82,8 +105,8 @@ class GeminiGenerateStream:
 
     @property
     def follow_up(self) -> HttpRequest | None:
-        """The request for the rest of the answer: there is none."""
-        return None
+        """The request for the rest of the answer, where it is not whole."""
+        return self._follow_up
 
     def feed(self, event: ServerSentEvent, /) -> list[Chunk]:
         """Take the next event; return the chunks it completes, often none.
@@ -116,13 +139,18 @@ class GeminiGenerateStream:
         return chunks
 
     def end(self) -> list[Chunk]:
-        """Say that the stream is over; return the last chunks.
+        """Say that the stream is over; return the last chunks, none where there is a follow-up.
 
         Raises:
             StreamTruncated: There was no finish reason.
             ProviderError: The answer failed, and nothing of it had come.
         """
         native, refused = self.outcome.native_finish_reason, self._refused
+        self._follow_up = self._continuation.following(native) if refused is None else None
+        self._cite()
+        if self._follow_up is not None:
+            self._turn_over()
+            return []
         if native is None and refused is None:
             raise StreamTruncated("The provider's answer stopped before its end.")
         chunks: list[Chunk] = []
@@ -135,10 +163,9 @@ class GeminiGenerateStream:
             if empty and (failure := failure_of(native, self._finish_message)) is not None:
                 raise failure
             reason = self._reason(native)
-        if self._sources is not None:
-            text = "".join(self._texts)
-            if entries := self._sources.annotations(text, self._starts):
-                chunks.append(self._chunks.delta(annotations=entries))
+        if self._cited:
+            entries = [{"index": index, **entry} for index, entry in enumerate(self._cited)]
+            chunks.append(self._chunks.delta(annotations=entries))
         if reason == "content_filter":
             said = refused.block_reason_message if refused else self._finish_message
             refusal = refusal_of(native, said, prompt=refused is not None)
@@ -148,6 +175,21 @@ class GeminiGenerateStream:
         if self.outcome.usage is not None:
             chunks += self._chunks.usage(self.outcome.usage)
         return chunks
+
+    def _cite(self) -> None:
+        """Find where the sources of what this request brought belong."""
+        if self._sources is not None:
+            text = "".join(self._texts)
+            self._cited += self._sources.annotations(text, self._starts, base=self._base)
+            self._sources = None
+
+    def _turn_over(self) -> None:
+        """Make ready for the events of another request."""
+        self.outcome.settle()
+        self.outcome.native_finish_reason = self._finish_message = None
+        self._base, self._kind = self._length, None
+        self._texts.clear()
+        self._starts.clear()
 
     def _start(self, event: Answer) -> Chunk:
         self._started = True
@@ -167,6 +209,7 @@ class GeminiGenerateStream:
         if candidate.grounding_metadata is not None or candidate.citation_metadata is not None:
             self._sources = self._sources or Sources()
             self._sources.add(candidate)
+        self._continuation.observe(candidate)
         content = candidate.content
         if candidate.logprobs_result is not None:
             chunks.append(self._chunks.logprobs(to_logprobs(candidate.logprobs_result)))
@@ -181,7 +224,7 @@ class GeminiGenerateStream:
     def _part(self, part: Part, chunks: list[Chunk], *, goes_on: bool) -> None:
         kind = None if part.text is None else bool(part.thought)
         if not goes_on or kind is None or kind is not self._kind:
-            self._starts.append(self._length)
+            self._starts.append(self._length - self._base)
             self._kind = kind
         if part.text:
             if kind:
@@ -193,7 +236,18 @@ class GeminiGenerateStream:
         elif part.function_call is not None:
             self._function_call(part.function_call, part.thought_signature, chunks)
         elif part.inline_data is not None and not part.thought:
-            self._media(part.inline_data, chunks)
+            self._media(part.inline_data, part.thought_signature, chunks)
+        elif part.tool_call or part.tool_response:
+            self._served.append(_served(part))
+        if part.thought_signature and kind is False:
+            self._sign(part.thought_signature, chunks)
+
+    def _sign(self, signature: str, chunks: list[Chunk]) -> None:
+        """Pass on the signature of a text, which may come behind it in an empty one."""
+        head = {"index": self._signed, "type": "reasoning.encrypted"}
+        entry = {**head, "data": signature, "format": FORMAT}
+        self._signed += 1
+        chunks.append(self._chunks.delta(reasoning_details=[entry]))
 
     def _function_call(
         self, call: FunctionCall, signature: str | None, chunks: list[Chunk]
@@ -225,9 +279,12 @@ class GeminiGenerateStream:
         if key and self._context.legacy_functions:
             return  # The legacy form has room for one call.
         id, name = self._id_of(call, key), decode_name(call.name)
+        google: dict[str, Any] = {} if not signature else {"thought_signature": signature}
+        if self._served:
+            google["server_tools"], self._served = self._served, []
         extra: dict[str, Any] = {}
-        if signature:
-            extra["extra_content"] = {"google": {"thought_signature": signature}}
+        if google:
+            extra["extra_content"] = self.outcome.reasoning[id] = {"google": google}
         if name in self._context.custom_tools:
             text = _unwrap(arguments)
             chunks.append(self._chunks.custom_call(key, id=id, name=name, input=text, **extra))
@@ -244,9 +301,12 @@ class GeminiGenerateStream:
 
     def _answer_id(self) -> str:
         """Return what no other answer has in its ids, in letters that every API takes."""
-        return _FOREIGN.sub("_", self.outcome.id or self._context.id.removeprefix("chatcmpl-"))
+        own = self._context.id.removeprefix("chatcmpl-")
+        if self._context.choice is not None:
+            own += f"_{self._context.choice}"
+        return _FOREIGN.sub("_", self.outcome.id or own)
 
-    def _media(self, blob: Blob, chunks: list[Chunk]) -> None:
+    def _media(self, blob: Blob, signature: str | None, chunks: list[Chunk]) -> None:
         """Pass on an image in the form that OpenRouter and others gave it, and sound in OpenAI's.
 
         The API's sound is what OpenAI calls `pcm16`: 16 bits, 24 kHz, without a header.
@@ -257,7 +317,10 @@ class GeminiGenerateStream:
         number, self._shown = self._shown, self._shown + 1
         if kind.startswith("image/"):
             url = f"data:{kind};base64,{blob.data}"
-            entry = {"index": self._images, "type": "image_url", "image_url": {"url": url}}
+            head = {"index": self._images, "type": "image_url"}
+            entry: dict[str, Any] = {**head, "image_url": {"url": url}}
+            if signature:
+                entry["extra_content"] = {"google": {"thought_signature": signature}}
             self._images += 1
             chunks.append(self._chunks.delta(images=[entry]))
             return
@@ -274,6 +337,16 @@ class GeminiGenerateStream:
         if reason == "stop" and self._chunks.tool_count:
             return self._chunks.call_reason
         return reason
+
+
+def _served(part: Part) -> dict[str, Any]:
+    """Return a part of a tool of the server's own as it came."""
+    fields = (
+        ("toolCall", part.tool_call),
+        ("toolResponse", part.tool_response),
+        ("thoughtSignature", part.thought_signature),
+    )
+    return {name: value for name, value in fields if value}
 
 
 class _CustomInput(msgspec.Struct):

@@ -5,7 +5,12 @@ https://ai.google.dev/gemini-api/docs/function-calling
 1. Custom tools are as in `translators.functions`.
 2. There is no mark for a strict tool: in the mode `VALIDATED` every call keeps to its schema and
    none is forced, so one strict tool among them asks for that.
-3. A search for the web is a tool of the server's own, which stands beside no functions.
+3. A search of the web is a tool of the server's own. From generation 3 on it stands beside
+   functions, if the request takes what it did into the conversation
+   (https://ai.google.dev/gemini-api/docs/tool-combination, on the Gemini API only);
+   that is in the calls' `extra_content.google.server_tools`.
+4. A choice among some tools is a mode of its own, which models before 2.5 do not have: they are
+   told of no others.
 """
 
 from collections.abc import Iterator
@@ -25,12 +30,14 @@ from translators.wire.request import (
     Tool,
 )
 
-__all__ = ["to_tool_config", "to_tools"]
+__all__ = ["serves_search", "to_tool_config", "to_tools"]
 
 _Object = dict[str, Any]
 
 
-def to_tools(chat: ChatCompletionRequest, report: ReportBuilder) -> list[_Object]:
+def to_tools(
+    chat: ChatCompletionRequest, *, profile: ModelProfile, report: ReportBuilder
+) -> list[_Object]:
     """Return the native tools.
 
     Raises:
@@ -41,13 +48,25 @@ def to_tools(chat: ChatCompletionRequest, report: ReportBuilder) -> list[_Object
         _function(function, f"functions[{index}]", "functions[]", report)
         for index, function in enumerate(chat.functions or ())
     ]
-    if chat.web_search_options is not None:
-        if functions:
-            raise report.reject("web_search_options", "its search does not stand beside functions.")
-        report.emulated("web_search_options")
-        report.ignored_fields("web_search_options", chat.web_search_options)
-        return [{"googleSearch": {}}]
-    return [{"functionDeclarations": functions}] if functions else []
+    if (told := _only(chat, profile, report)) is not None:
+        functions = [function for function in functions if function["name"] in told]
+    declared: list[_Object] = [{"functionDeclarations": functions}] if functions else []
+    if chat.web_search_options is None:
+        return declared
+    if declared and not profile.search_beside_functions:
+        raise report.reject(
+            "web_search_options",
+            "its search does not stand beside functions here; from Gemini 3 on, that of the "
+            "Gemini API does, which is not Vertex.",
+        )
+    report.emulated("web_search_options")
+    report.ignored_fields("web_search_options", chat.web_search_options)
+    return [{"googleSearch": {}}, *declared]
+
+
+def serves_search(chat: ChatCompletionRequest) -> bool:
+    """Whether a search of the web stands beside functions."""
+    return chat.web_search_options is not None and bool(chat.tools or chat.functions)
 
 
 def to_tool_config(
@@ -60,7 +79,20 @@ def to_tool_config(
     """
     if not (chat.tools or chat.functions):
         return None
+    config: _Object = {}
+    if (calling := _calling(chat, profile, report)) is not None:
+        config["functionCallingConfig"] = calling
+    if serves_search(chat):
+        config["includeServerSideToolInvocations"] = True
+    return config or None
+
+
+def _calling(
+    chat: ChatCompletionRequest, profile: ModelProfile, report: ReportBuilder
+) -> _Object | None:
     mode, names = _choice(chat, report)
+    if mode == "VALIDATED" and not profile.validated:
+        mode, names = "AUTO", None  # See `_only`.
     if any(function.strict for function in _functions(chat)):
         if mode in (None, "AUTO") and profile.validated:
             mode = "VALIDATED"
@@ -71,7 +103,21 @@ def to_tool_config(
     config: _Object = {"mode": mode}
     if names is not None:
         config["allowedFunctionNames"] = [_known(name, chat, report) for name in names]
-    return {"functionCallingConfig": config}
+    return config
+
+
+def _only(
+    chat: ChatCompletionRequest, profile: ModelProfile, report: ReportBuilder
+) -> set[str] | None:
+    """Return the names of the tools that are told to a model which could not choose among them."""
+    choice = chat.tool_choice
+    if not isinstance(choice, NamedToolChoice) or choice.type != "allowed_tools":
+        return None
+    allowed = choice.allowed_tools
+    if profile.validated or allowed is None or allowed.mode == "required":
+        return None
+    report.emulated("tool_choice")
+    return {_known(_allowed_name(entry, report), chat, report) for entry in allowed.tools}
 
 
 def _choice(chat: ChatCompletionRequest, report: ReportBuilder) -> tuple[str | None, Any]:
@@ -85,6 +131,10 @@ def _choice(chat: ChatCompletionRequest, report: ReportBuilder) -> tuple[str | N
     report.ignored_fields("tool_choice", choice.model_extra or {})
     if (allowed := choice.allowed_tools) is not None and choice.type == "allowed_tools":
         names = [_allowed_name(entry, report) for entry in allowed.tools]
+        if not names and allowed.mode == "auto":
+            return "NONE", None  # No names there would mean no limits.
+        if not names:
+            raise report.reject("tool_choice.allowed_tools.tools", "it has to allow one.")
         return ("ANY" if allowed.mode == "required" else "VALIDATED"), names
     named = choice.custom if choice.type == "custom" else choice.function
     # `parse_request` has seen to it that the field of the type is there.

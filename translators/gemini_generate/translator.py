@@ -6,10 +6,13 @@ https://ai.google.dev/api/generate-content
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from translators.gemini_generate.content import is_native_address
+from translators.gemini_generate.continuation import rest_of
 from translators.gemini_generate.request import to_native
 from translators.gemini_generate.response import to_completion
 from translators.gemini_generate.stream import GeminiGenerateStream
 from translators.protocol import Completion, HttpRequest, ResponseContext, Translated
+from translators.remote_media import remote_media
 from translators.wire.request import ChatCompletionRequest
 
 __all__ = ["GeminiGenerateTranslator"]
@@ -22,13 +25,15 @@ class GeminiGenerateTranslator:
     Attributes:
         api_version: The first step of the path. `v1` lacks the `-latest` aliases and some
             previews, which `v1beta` has.
+        on_vertex: Whether it is spoken with Google's cloud, which has no search beside functions.
     """
 
     api_version: str = "v1beta"
+    on_vertex: bool = False
 
     def media_to_fetch(self, chat: ChatCompletionRequest) -> Sequence[str]:
-        """Return nothing: the API fetches what it takes by address."""
-        return ()
+        """Return the addresses that are neither of Google's Files API nor of YouTube."""
+        return [found.url for found in remote_media(chat) if not is_native_address(found.url)]
 
     def request(self, chat: ChatCompletionRequest, *, model: str) -> Translated[HttpRequest]:
         """Return the native request for `model`.
@@ -36,7 +41,7 @@ class GeminiGenerateTranslator:
         Raises:
             TranslationError: The API cannot express `chat`.
         """
-        return to_native(chat, model=model, api_version=self.api_version)
+        return to_native(chat, model=model, api_version=self.api_version, on_vertex=self.on_vertex)
 
     def response(self, native: bytes, context: ResponseContext) -> Completion:
         """Return the answer in OpenAI's form.
@@ -48,11 +53,11 @@ class GeminiGenerateTranslator:
         return to_completion(native, replace(context, include_usage=True))
 
     def follow_up(self, request: HttpRequest, native: bytes) -> HttpRequest | None:
-        """Return None: every answer is whole."""
-        return None
+        """Return the request for the rest of an answer that ended with `CONTINUATION`."""
+        return rest_of(request, native)
 
     def stream(
         self, context: ResponseContext, request: HttpRequest | None = None
     ) -> GeminiGenerateStream:
         """Return a fresh stream translator for one answer."""
-        return GeminiGenerateStream(context)
+        return GeminiGenerateStream(context, request)

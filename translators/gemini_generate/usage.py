@@ -11,7 +11,7 @@ import msgspec
 
 from translators.gemini_generate.events import ModalityCount, UsageMetadata, decode_usage
 from translators.protocol import Outcome
-from translators.wire.response import CompletionTokensDetails, PromptTokensDetails, Usage
+from translators.wire.response import CompletionTokensDetails, PromptTokensDetails, Usage, add_usage
 
 __all__ = ["CountedOutcome", "to_service_tier", "to_usage"]
 
@@ -23,10 +23,11 @@ _TEXT, _IMAGE, _AUDIO = ("TEXT", 1), ("IMAGE", 2), ("AUDIO", 4)
 class CountedOutcome(Outcome):
     """An outcome that reads its token counts when somebody asks for them.
 
-    They come with every event, as totals so far; reading each would be half of its cost.
+    They come with every event, as totals so far; reading each would be half of its cost. Each
+    request of an answer has its own: they are added up.
     """
 
-    __slots__ = ("_read", "_unread")
+    __slots__ = ("_read", "_settled", "_unread")
 
     @property
     def usage(self) -> Usage | None:
@@ -34,17 +35,22 @@ class CountedOutcome(Outcome):
         raw, self._unread = self._unread, None
         if raw is not None and (counts := decode_usage(raw)) is not None:
             self._read = to_usage(counts) or self._read
-        return self._read
+        return add_usage(self._settled, self._read)
 
     @usage.setter
     def usage(self, usage: Usage | None) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         self._read = usage
+        self._settled: Usage | None = None
         self._unread: msgspec.Raw | None = None
 
     def count(self, raw: msgspec.Raw) -> None:
         """Take the counts of an event, unless it has none but only a word on the tariff."""
         if b"TokenCount" in bytes(raw):
             self._unread = raw
+
+    def settle(self) -> None:
+        """Say that the request is over, and another of the same answer follows."""
+        self._settled, self._read = self.usage, None
 
 
 def to_usage(counts: UsageMetadata) -> Usage | None:

@@ -60,6 +60,9 @@ def to_native(
 def _strip(message: JSONObject, report: ReportBuilder) -> None:
     if message["role"] != "assistant":
         return
+    if message.get("tool_calls", ()) is None:
+        # OpenAI refuses null here, and its SDK's `model_dump` writes it.
+        del message["tool_calls"]
     for key in sorted(MESSAGE_EXTENSIONS & message.keys()):
         if message.pop(key) and key not in SILENT_EXTENSIONS:
             report.ignored(f"messages[].{key}")

@@ -18,6 +18,8 @@ __all__ = [
     "Markable",
     "Message",
     "RedactedThinking",
+    "ServerResult",
+    "ServerToolUse",
     "Text",
     "Thinking",
     "ToolResult",

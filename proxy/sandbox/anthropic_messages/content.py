@@ -17,15 +17,23 @@ from proxy.sandbox.anthropic_messages.blocks import (
 )
 from proxy.sandbox.anthropic_messages.wire import Body
 
-__all__ = ["check_content", "sign"]
+__all__ = ["bound_to", "check_content", "sign"]
 
 _MARK = b"sandbox"
 
 
-def sign(*parts: str) -> str:
-    """Return the signature of a thinking block: opaque to clients, checked when it comes back."""
-    seed = hashlib.sha256("\0".join(parts).encode()).digest()[:24]
+def sign(*parts: str, before: bytes = b"") -> str:
+    """Return the signature of a thinking block: opaque to clients, checked when it comes back.
+
+    `before` are eight bytes that stand for the conversation it is bound to.
+    """
+    seed = hashlib.sha256("\0".join(parts).encode()).digest()[: 24 - len(before)] + before
     return base64.b64encode(_MARK + seed + _checksum(seed)).decode()
+
+
+def bound_to(signature: str) -> bytes:
+    """Return the bytes that stand for the conversation of a valid signature."""
+    return base64.b64decode(signature)[:-8][-8:]
 
 
 def _checksum(seed: bytes) -> bytes:

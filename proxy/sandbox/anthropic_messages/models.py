@@ -5,12 +5,13 @@ Sources: the release notes of each generation as summarised in our wire referenc
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy.sandbox.anthropic_messages import refusals
 from proxy.sandbox.jsontypes import JsonObject
 
-__all__ = ["Traits", "described", "known", "listed", "served", "traits"]
+__all__ = ["Traits", "described", "known", "listed", "page", "served", "traits"]
 
 _LISTED = (
     "claude-fable-5-2",
@@ -83,17 +84,26 @@ class Traits:
     @property
     def thinking(self) -> tuple[str, ...]:
         """The accepted `thinking.type` values."""
+        if self.version < (3, 7):
+            return ("disabled",)
         if self.version < (4, 6):
             return ("enabled", "disabled")
         if self.version < (4, 7):
             return ("enabled", "disabled", "adaptive")
-        always = (
-            self.version >= (5, 1)
-            if self._frontier
-            else self.line == "opus" and (self.version >= (5, 5))
-        )
         # A model that cannot but think takes no other type.
-        return ("adaptive",) if always else ("disabled", "adaptive", "between_tools")
+        return ("adaptive",) if self.binds_thinking else ("disabled", "adaptive", "between_tools")
+
+    @property
+    def binds_thinking(self) -> bool:
+        """Whether it always thinks, and wants its thoughts back in the same conversation only."""
+        if self._frontier:
+            return self.version >= (5, 1)
+        return self.line == "opus" and self.version >= (5, 5)
+
+    @property
+    def structured_outputs(self) -> bool:
+        """Whether answers and the inputs of strict tools keep to a schema."""
+        return self.version >= (4, 5)
 
     @property
     def hides_thinking(self) -> bool:
@@ -156,6 +166,7 @@ def described(model: str) -> JsonObject:
         "display_name": model.replace("-", " ").title(),
         "created_at": "2026-01-01T00:00:00Z",
         "deprecated_at": None,
+        "retires_at": None,
         "lifecycle": "active",
         "line": found.line if found.line in _LINES else None,
         "max_input_tokens": 1_000_000 if found.version >= (4, 6) else 200_000,
@@ -164,15 +175,24 @@ def described(model: str) -> JsonObject:
             "batch": supported(True),
             "citations": supported(True),
             "code_execution": supported(found.version >= (4, 5)),
-            "context_management": {"supported": False},
+            "context_management": {
+                "supported": False,
+                "clear_thinking_20251015": supported(False),
+                "clear_tool_uses_20250919": supported(False),
+                "compact_20260112": supported(False),
+            },
             "effort": {
                 "supported": bool(found.efforts),
                 **{level: supported(level in found.efforts) for level in _LEVELS},
             },
             "image_input": supported(True),
             "pdf_input": supported(True),
-            "server_tools": {"supported": False},
-            "structured_outputs": supported(found.version >= (4, 5)),
+            "server_tools": {
+                "supported": True,
+                "code_execution": supported(False),
+                "web_search": supported(True),
+            },
+            "structured_outputs": supported(found.structured_outputs),
             "thinking": {
                 "supported": True,
                 "types": {
@@ -188,6 +208,36 @@ _LINES = ("haiku", "sonnet", "opus", "fable", "mythos")
 
 
 def listed() -> JsonObject:
-    """Return the answer of `GET /v1/models`."""
+    """Return all models, as `GET /v1/models` has them on its pages."""
     data = [described(model) for model in _LISTED]
     return {"data": data, "has_more": False, "first_id": _LISTED[0], "last_id": _LISTED[-1]}
+
+
+def page(listing: JsonObject, query: Mapping[str, str]) -> JsonObject:
+    """Return the part of a list that `limit`, `after_id` and `before_id` ask for.
+
+    Raises:
+        Rejection: 400, for a value that is none.
+    """
+    if "has_more" not in listing:
+        return listing
+    limit = query.get("limit", "20")
+    if not limit.isdecimal() or not 1 <= int(limit) <= 1000:
+        raise refusals.invalid("limit: Input should be greater than or equal to 1 and at most 1000")
+    data: list[JsonObject] = listing["data"]
+    ids = [model["id"] for model in data]
+    for name in ("after_id", "before_id"):
+        if name in query and query[name] not in ids:
+            raise refusals.invalid(f"{name}: no such model")
+    first = ids.index(query["after_id"]) + 1 if "after_id" in query else 0
+    last = ids.index(query["before_id"]) if "before_id" in query else len(ids)
+    if "before_id" in query:
+        first = max(first, last - int(limit))
+    found = data[first:last][: int(limit)]
+    more = first > 0 if "before_id" in query else first + len(found) < last
+    return {
+        "data": found,
+        "has_more": more,
+        "first_id": found[0]["id"] if found else None,
+        "last_id": found[-1]["id"] if found else None,
+    }

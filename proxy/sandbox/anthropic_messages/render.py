@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import msgspec
 
 from proxy.sandbox.answer import Answer, Call
-from proxy.sandbox.anthropic_messages.content import sign
+from proxy.sandbox.anthropic_messages import search
+from proxy.sandbox.anthropic_messages.binding import sign_thought
 from proxy.sandbox.anthropic_messages.models import served, traits
 from proxy.sandbox.dialect import Request
 from proxy.sandbox.directives import Directives
@@ -115,29 +116,70 @@ def _block_events(index: int, block: _Block) -> Iterator[bytes]:
 def _blocks(
     request: Request, answer: Answer, directives: Directives, *, serial: int
 ) -> Iterator[_Block]:
+    blocks: list[JsonObject] = []
+    for block in _parts(request, answer, directives, blocks, serial=serial):
+        blocks.append(block.whole)
+        yield block
+
+
+def _parts(
+    request: Request,
+    answer: Answer,
+    directives: Directives,
+    already: list[JsonObject],
+    *,
+    serial: int,
+) -> Iterator[_Block]:
     if directives.unknown:
         future: JsonObject = {"type": "sandbox_future_block", "data": "new"}
         yield _Block(future, future, ({"type": "sandbox_future_delta", "data": "new"},))
     if answer.thinking is not None:
         yield _thinking(request, answer.thinking)
     if answer.redacted:
-        data = sign(request.conversation.model, "redacted", str(serial))
+        model = request.conversation.model
+        data = sign_thought(request.payload, model, "redacted", str(serial))
         hidden: JsonObject = {"type": "redacted_thinking", "data": data}
         yield _Block(hidden, hidden, ())
-    if answer.text:
-        deltas = tuple(
-            {"type": "text_delta", "text": piece}
-            for piece in pieces(answer.text, directives.chunks)
-        )
-        whole = {"type": "text", "text": answer.text}
-        yield _Block(whole, {"type": "text", "text": ""}, deltas)
+    if answer.text and answer.finish == "stop" and search.is_offered(request.payload):
+        yield from _searched(request, answer, directives, already)
+    elif answer.text:
+        yield _text(answer.text, directives.chunks)
     for k, call in enumerate(answer.calls):
         yield _tool_use(call, f"toolu_01Sandbox{serial:010d}{k:03d}", directives)
 
 
+def _text(text: str, chunks: int | None, *citations: JsonObject) -> _Block:
+    deltas = [{"type": "text_delta", "text": piece} for piece in pieces(text, chunks)]
+    whole: JsonObject = {"type": "text", "text": text}
+    if not citations:
+        return _Block(whole, {"type": "text", "text": ""}, tuple(deltas))
+    cited = [{"type": "citations_delta", "citation": citation} for citation in citations]
+    start: JsonObject = {"type": "text", "text": "", "citations": []}
+    return _Block({**whole, "citations": list(citations)}, start, (*cited, *deltas))
+
+
+def _searched(
+    request: Request, answer: Answer, directives: Directives, already: list[JsonObject]
+) -> Iterator[_Block]:
+    """Yield a search and what it has found; or only the search, where the turn pauses then."""
+    before = search.before_answer(request.payload)
+    paused = directives.stop_reason == "pause_turn"
+    if paused or not before:
+        yield _text("Let me search. ", None)
+        call, result = search.lookup(request.conversation.user[:80], [*before, *already])
+        query = msgspec.json.encode(call["input"]).decode()
+        fragments = [query[i : i + _FRAGMENT] for i in range(0, len(query), _FRAGMENT)]
+        deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in ["", *fragments]]
+        yield _Block(call, {**call, "input": {}}, tuple(deltas))
+        yield _Block(result, result, ())
+    if not paused:
+        yield _text("The search says: ", None)
+        yield _text(answer.text, directives.chunks, search.citation())
+
+
 def _thinking(request: Request, text: str) -> _Block:
     shown = "" if _is_hidden(request) else text
-    signature = sign(request.conversation.model, text)
+    signature = sign_thought(request.payload, request.conversation.model, text)
     deltas = [{"type": "thinking_delta", "thinking": piece} for piece in pieces(shown, None)]
     return _Block(
         {"type": "thinking", "thinking": shown, "signature": signature},

@@ -4,13 +4,13 @@ Each `_check_*` raises the first fault it finds. Wording of the messages: record
 400s; where none is public, the nearest phrase of the documentation.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from proxy.sandbox.anthropic_messages import content, refusals, schemas, turns
+from proxy.sandbox.anthropic_messages import binding, content, refusals, schemas, search, turns
 from proxy.sandbox.anthropic_messages.models import Traits, known, traits
-from proxy.sandbox.anthropic_messages.wire import Body, CustomTool
-from proxy.sandbox.jsontypes import JsonObject
+from proxy.sandbox.anthropic_messages.wire import Body, CustomTool, ServerTool
+from proxy.sandbox.jsontypes import JsonObject, as_list, as_object
 
 __all__ = ["NEW_VERSION", "check_rules"]
 
@@ -31,10 +31,13 @@ def check_rules(body: Body, payload: JsonObject, headers: Mapping[str, str]) -> 
     _check_sampling(body, payload, model, newest=newest)
     _check_limits(body, model)
     _check_thinking(body, model, headers.get("anthropic-beta", ""))
-    _check_tools(body, payload, model)
-    _check_output(body, model)
+    complexity = schemas.Complexity()
+    _check_tools(body, payload, model, complexity)
+    _check_output(body, model, complexity)
     turns.check_turns(body, model)
     content.check_content(body, newest=newest)
+    binding.check_binding(payload, model)
+    search.check_replay(body, payload)
     _check_marks(payload)
 
 
@@ -90,17 +93,28 @@ def _check_thinking(body: Body, model: Traits, betas: str) -> None:
         raise refusals.invalid("`temperature` may only be set to 1 when thinking is enabled.")
     if body.tool_choice is not None and body.tool_choice.type in {"any", "tool"}:
         raise refusals.invalid("Thinking may not be enabled when tool_choice forces tool use.")
+    turns.check_loop_begins_with_thinking(body)
 
 
-def _check_tools(body: Body, payload: JsonObject, model: Traits) -> None:
+def _check_tools(
+    body: Body, payload: JsonObject, model: Traits, complexity: schemas.Complexity
+) -> None:
     tools = body.tools or []
+    if not model.structured_outputs and any(
+        isinstance(tool, CustomTool) and tool.strict for tool in tools
+    ):
+        raise refusals.invalid("tools: strict tools are not supported on this model.")
     names = [tool.name for tool in tools if tool.name]
     if len(names) != len(set(names)):
         raise refusals.invalid("tools: Tool names must be unique.")
     for i, tool in enumerate(tools):
         if isinstance(tool, CustomTool):
             schema: JsonObject = payload["tools"][i]["input_schema"]
-            schemas.check_input_schema(schema, f"tools.{i}.custom", strict=bool(tool.strict))
+            schemas.check_input_schema(
+                schema, f"tools.{i}.custom", strict=bool(tool.strict), complexity=complexity
+            )
+        else:
+            search.check_tool(tool, payload["tools"][i], f"tools.{i}")
     choice = body.tool_choice
     if choice is None:
         return
@@ -115,7 +129,7 @@ def _check_tools(body: Body, payload: JsonObject, model: Traits) -> None:
         raise refusals.invalid(f"Tool '{choice.name}' not found in provided tools")
 
 
-def _check_output(body: Body, model: Traits) -> None:
+def _check_output(body: Body, model: Traits, complexity: schemas.Complexity) -> None:
     config = body.output_config
     if config is None:
         return
@@ -127,7 +141,17 @@ def _check_output(body: Body, model: Traits) -> None:
             f"Supported levels: {', '.join(sorted(model.efforts))}."
         )
     if config.format is not None:
-        schemas.check_closed(config.format.json_schema, "output_config.format.schema")
+        _check_format(body, model)
+        schemas.check_closed(config.format.json_schema, "output_config.format.schema", complexity)
+
+
+def _check_format(body: Body, model: Traits) -> None:
+    if not model.structured_outputs:
+        raise refusals.invalid("output_config.format: This model does not support output format.")
+    if any(isinstance(tool, ServerTool) and "search" in tool.type for tool in body.tools or []):
+        raise refusals.invalid("output_config.format: not supported together with citations.")
+    if body.messages and body.messages[-1].role == "assistant":
+        raise refusals.invalid("output_config.format: not supported together with prefill.")
 
 
 def _check_marks(payload: JsonObject) -> None:
@@ -136,6 +160,23 @@ def _check_marks(payload: JsonObject) -> None:
         raise refusals.invalid(
             f"A maximum of {_MOST_MARKS} blocks with cache_control may be provided. Found {marks}."
         )
+    lasting = [mark.get("ttl") == "1h" for mark in _in_order(payload)]
+    if lasting != sorted(lasting, reverse=True):
+        raise refusals.invalid(
+            "a ttl='1h' cache_control block must not come after a ttl='5m' cache_control block. "
+            "Note that blocks are processed in the following order: `tools`, `system`, `messages`."
+        )
+
+
+def _in_order(value: Any) -> Iterator[JsonObject]:
+    """Yield the marks in the order of the prompt."""
+    for item in as_list(value) or []:
+        yield from _in_order(item)
+    if (found := as_object(value)) is not None:
+        for key in ("tools", "system", "messages", "content"):
+            yield from _in_order(found.get(key))
+        if (mark := as_object(found.get("cache_control"))) is not None:
+            yield mark
 
 
 def _marks(value: Any) -> int:

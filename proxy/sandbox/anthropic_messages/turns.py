@@ -1,11 +1,17 @@
 """The order of turns: who speaks first and last, and that every tool call is answered."""
 
 from proxy.sandbox.anthropic_messages import refusals
-from proxy.sandbox.anthropic_messages.blocks import Message, ToolResult, ToolUse
+from proxy.sandbox.anthropic_messages.blocks import (
+    Message,
+    ServerResult,
+    ServerToolUse,
+    ToolResult,
+    ToolUse,
+)
 from proxy.sandbox.anthropic_messages.models import Traits
 from proxy.sandbox.anthropic_messages.wire import Body
 
-__all__ = ["check_turns"]
+__all__ = ["check_loop_begins_with_thinking", "check_turns"]
 
 
 def check_turns(body: Body, model: Traits) -> None:
@@ -48,7 +54,31 @@ def _check_system_turns(messages: list[Message], model: Traits) -> None:
             raise refusals.invalid(f"messages.{i}: `system` messages may hold only text blocks")
 
 
+def check_loop_begins_with_thinking(body: Body) -> None:
+    """Refuse, while thinking is enabled, results of calls that no thought came before.
+
+    Raises:
+        Rejection: as the service words it.
+    """
+    turns = _turns(body.messages)
+    if len(turns) < 2 or isinstance(turns[-1][2][0].content, str):
+        return
+    if not any(isinstance(block, ToolResult) for block in turns[-1][2][0].content):
+        return
+    i, _, members = turns[-2]
+    first = members[0].content
+    kind = "text" if isinstance(first, str) else first[0].type
+    if kind not in ("thinking", "redacted_thinking"):
+        raise refusals.invalid(
+            f"messages.{i}.content.0.type: Expected `thinking` or `redacted_thinking`, but found "
+            f"`{kind}`. When `thinking` is enabled, a final `assistant` message must start with a "
+            "thinking block (preceeding the lastmost set of `tool_use` and `tool_result` blocks)."
+        )
+
+
 def _check_prefill(last: Message, model: Traits) -> None:
+    if not isinstance(last.content, str) and isinstance((last.content or [None])[-1], _PAUSED):
+        return  # An answer that paused is gone on with.
     if not model.prefill:
         raise refusals.invalid(
             "This model does not support assistant message prefill. "
@@ -65,6 +95,7 @@ def _check_prefill(last: Message, model: Traits) -> None:
         )
 
 
+_PAUSED = (ServerToolUse, ServerResult)
 _ASSISTANT_ONLY = ("tool_use", "thinking", "redacted_thinking", "server_tool_use")
 _USER_ONLY = ("tool_result", "image", "container_upload")
 

@@ -27,7 +27,7 @@ from proxy.sandbox.anthropic_messages.blocks import (
 from proxy.sandbox.anthropic_messages.server_tools import SERVER_TOOLS
 from proxy.sandbox.jsontypes import JsonObject, as_object
 
-__all__ = ["Body", "CustomTool", "shape_fault"]
+__all__ = ["Body", "CustomTool", "ServerTool", "shape_fault"]
 
 
 class InputSchema(BaseModel):

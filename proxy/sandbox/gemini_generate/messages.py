@@ -92,6 +92,10 @@ MESSAGES: Mapping[str, Mapping[str, str]] = {
         "service_tier": "enum:ServiceTier",
         "store": "bool",
     },
+    "CountTokensRequest": {
+        "contents": "Content*",
+        "generate_content_request": "GenerateContentRequest",
+    },
     "Content": {"role": "string", "parts": "Part*"},
     "Part": {
         "text": "string",

@@ -150,7 +150,7 @@ def described(model: str, version: str) -> JsonObject:
         "description": f"{title}, as the sandbox plays it.",
         "inputTokenLimit": 1_048_576,
         "outputTokenLimit": found.most_tokens,
-        "supportedGenerationMethods": ["generateContent"],
+        "supportedGenerationMethods": ["generateContent", "countTokens"],
         "temperature": 1,
         "topP": 0.95,
         "topK": 64,

@@ -15,6 +15,7 @@ import msgspec
 from proxy.sandbox.answer import Answer, Call
 from proxy.sandbox.dialect import Request
 from proxy.sandbox.directives import Directives
+from proxy.sandbox.gemini_generate.continuation import hops_before, share, token_after
 from proxy.sandbox.gemini_generate.models import Traits, served
 from proxy.sandbox.gemini_generate.signatures import sign
 from proxy.sandbox.jsontypes import JsonObject, as_object
@@ -31,7 +32,7 @@ _FINISH = {
 }
 _CALLED = "Model generated function call(s)."
 _MALFORMED = "MALFORMED_FUNCTION_CALL"
-_CONTINUED = "c2FuZGJveC1jb250aW51ZWQ="
+_CONTINUATION = "CONTINUATION"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,10 @@ class Rendering:
         traits: Traits,
         serial: int,
     ) -> None:
-        self._request, self._answer, self._directives = request, answer, directives
+        self._request, self._directives = request, directives
+        self._hop = hops_before(request.payload)
+        self._more = self._hop + 1 < directives.hops and answer.refusal is None
+        self._answer = answer = share(answer, min(self._hop, directives.hops - 1), directives.hops)
         self._traits, self._serial = traits, serial
         self._config: JsonObject = request.payload.get("generation_config", {})
         self._count: int = self._config.get("candidate_count", 1)
@@ -206,16 +210,17 @@ class Rendering:
 
     def _ended(self, candidate: JsonObject) -> JsonObject:
         reason = _MALFORMED if self._malformed else _FINISH[self._answer.finish]
-        resumed = "continuation_token" in self._request.payload
-        if self._directives.stop_reason and not resumed:
+        if self._more:
+            reason = _CONTINUATION
+        elif self._directives.stop_reason and not self._hop:
             reason = self._directives.stop_reason
         ended: JsonObject = {
             "content": candidate["content"],
             "finishReason": reason,
             "index": candidate["index"],
         }
-        if reason == "CONTINUATION":
-            ended["continuationToken"] = _CONTINUED
+        if reason == _CONTINUATION:
+            ended["continuationToken"] = token_after(self._request.payload)
         if self._malformed:
             name = self._answer.calls[0].name
             ended["finishMessage"] = f"Malformed function call: default_api.{name}("

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from proxy.sandbox.gemini_generate import refusals, schemas, turns
+from proxy.sandbox.gemini_generate.continuation import hops_before
 from proxy.sandbox.gemini_generate.models import Traits
 from proxy.sandbox.gemini_generate.parts import check_contents
 from proxy.sandbox.jsontypes import JsonObject, as_object, as_text, objects
@@ -43,6 +44,7 @@ def check_rules(body: JsonObject, model: Traits) -> None:
     _check_tools(body, model)
     _check_tool_config(body)
     turns.check_turns(objects(body["contents"]), model)
+    hops_before(body)
 
 
 def declarations(body: JsonObject) -> list[JsonObject]:

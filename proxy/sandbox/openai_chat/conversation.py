@@ -9,10 +9,10 @@ from proxy.sandbox.jsontypes import JsonObject, as_list, as_object, as_text, obj
 from proxy.sandbox.openai_chat.models import traits
 from proxy.sandbox.tokens import count_tokens
 
-__all__ = ["conversation"]
+__all__ = ["EFFORT_TOKENS", "conversation"]
 
 # Tokens of reasoning that the sandbox counts for each effort.
-_EFFORT_TOKENS = {"minimal": 4, "low": 8, "medium": 16, "high": 32, "xhigh": 64, "max": 128}
+EFFORT_TOKENS = {"minimal": 4, "low": 8, "medium": 16, "high": 32, "xhigh": 64, "max": 128}
 
 
 def conversation(body: JsonObject) -> Conversation:
@@ -38,7 +38,7 @@ def conversation(body: JsonObject) -> Conversation:
         stop=tuple(as_list(stop) or ([stop] if isinstance(stop, str) else [])),
         max_tokens=body.get("max_completion_tokens") or body.get("max_tokens"),
         prompt_tokens=_prompt_tokens(body),
-        hidden_tokens=_EFFORT_TOKENS.get(str(effort), 0) if reasons else 0,
+        hidden_tokens=EFFORT_TOKENS.get(str(effort), 0) if reasons else 0,
     )
 
 

@@ -10,7 +10,7 @@ from proxy.sandbox.openai_chat import models, refusals, render
 from proxy.sandbox.openai_chat.conversation import conversation
 from proxy.sandbox.openai_chat.validate import validate
 
-__all__ = ["OpenAIChat"]
+__all__ = ["OpenAIChat", "check_content_type"]
 
 _SERVER_ERROR = (
     "The server had an error processing your request. Sorry about that! You can retry your "
@@ -85,15 +85,7 @@ class OpenAIChat:
         Raises:
             Rejection: with the offending `param`.
         """
-        kind = headers.get("content-type", "")
-        if kind.partition(";")[0].strip().lower() != "application/json":
-            raise refusals.refuse(
-                f"Unsupported content type: '{kind}'. This API method only accepts "
-                f"'application/json' requests, but you specified the header 'Content-Type: "
-                f"{kind}'. Please try again with a supported content type.",
-                None,
-                "unsupported_content_type",
-            )
+        check_content_type(headers)
         body = validate(payload)
         return Request(conversation(body), body, bool(body.get("stream")))
 
@@ -170,6 +162,23 @@ class OpenAIChat:
     def no_such_path(self, _wanted: str, route: str) -> JsonObject:
         """Refuse a path that the API does not have."""
         raise refusals.refuse(f"Invalid URL ({route})", None, status=404)
+
+
+def check_content_type(headers: Mapping[str, str]) -> None:
+    """Refuse a body that is not said to be JSON.
+
+    Raises:
+        Rejection: 400, as the service words it.
+    """
+    kind = headers.get("content-type", "")
+    if kind.partition(";")[0].strip().lower() != "application/json":
+        raise refusals.refuse(
+            f"Unsupported content type: '{kind}'. This API method only accepts "
+            f"'application/json' requests, but you specified the header 'Content-Type: "
+            f"{kind}'. Please try again with a supported content type.",
+            None,
+            "unsupported_content_type",
+        )
 
 
 def _masked(key: str) -> str:

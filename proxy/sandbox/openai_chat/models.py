@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from proxy.sandbox.jsontypes import JsonObject
 from proxy.sandbox.openai_chat import refusals
 
-__all__ = ["Traits", "described", "known", "listed", "served", "traits"]
+__all__ = ["Traits", "chatting", "described", "known", "listed", "served", "traits"]
 
 _LISTED = (
     "gpt-6-astra",
@@ -51,6 +51,7 @@ _SNAPSHOTS = {
     "o3-mini": "o3-mini-2025-01-31",
 }
 _BORN = 1_780_000_000
+_RESPONSES_ONLY = re.compile(r"-(pro|codex|deep-research)(-|$)")
 _VERSION = re.compile(r"gpt-(\d+)(?:\.(\d+))?(?!\d|o)")
 
 
@@ -99,6 +100,20 @@ def known(model: str) -> None:
             f"The model `{model}` does not exist or you do not have access to it.",
             None,
             "model_not_found",
+            status=404,
+        )
+
+
+def chatting(model: str) -> None:
+    """Refuse a model that the Responses API alone serves.
+
+    Raises:
+        Rejection: 404, as the service words it.
+    """
+    if _RESPONSES_ONLY.search(model):
+        raise refusals.refuse(
+            "This model is only supported in v1/responses and not in v1/chat/completions.",
+            "model",
             status=404,
         )
 

@@ -7,7 +7,7 @@ from proxy.sandbox.jsontypes import JsonObject, as_list, as_object
 from proxy.sandbox.openai_chat import fields, refusals, tools
 from proxy.sandbox.openai_chat.fields import Check
 from proxy.sandbox.openai_chat.messages import check_messages
-from proxy.sandbox.openai_chat.models import Traits, known, traits
+from proxy.sandbox.openai_chat.models import Traits, chatting, known, traits
 
 __all__ = ["validate"]
 
@@ -109,6 +109,7 @@ def validate(payload: Any) -> JsonObject:
     _check_fields(body)
     model: str = body["model"]
     known(model)
+    chatting(model)
     check_messages(body["messages"])
     _check_agreement(body)
     _check_model(body, traits(model))

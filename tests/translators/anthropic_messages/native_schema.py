@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Annotated, Any, Literal, NotRequired, Required, Union, cast, get_args, get_origin
 
+from anthropic.types.beta import BetaThinkingConfigParam
 from anthropic.types.message_create_params import (
     MessageCreateParamsNonStreaming,
     MessageCreateParamsStreaming,
@@ -34,7 +35,11 @@ def problems_of(body: dict[str, Any]) -> list[str]:
     """Return what the SDK's types object to."""
     checked = {name: value for name, value in body.items() if name not in SAMPLING}
     kind = MessageCreateParamsStreaming if body.get("stream") else MessageCreateParamsNonStreaming
-    return _problems(checked, kind, "body")
+    found: list[str] = []
+    if "block_binding" in body.get("thinking", {}):
+        # A beta, and so in other types.
+        found = _problems(checked.pop("thinking"), BetaThinkingConfigParam, "body.thinking")
+    return found + _problems(checked, kind, "body")
 
 
 @cache

@@ -51,6 +51,8 @@ def test_answer_says_what_the_sdk_reads(exchange: Recording):
     assert ours["model"] == outcome.model == theirs.model
     assert (choice["message"]["content"] or "") == _text(theirs)
     assert choice["message"].get("reasoning_content", "") == _thinking(theirs)
+    assert _thoughts(choice["message"]) == _their_thoughts(theirs)
+    assert len(choice["message"].get("annotations") or ()) == _their_sources(theirs)
     assert _calls(choice["message"]) == _their_calls(theirs)
     assert choice["finish_reason"] == FINISH_REASONS[str(theirs.stop_reason)]
     assert outcome.native_finish_reason == theirs.stop_reason
@@ -127,6 +129,27 @@ def _text(message: Message) -> str:
 
 def _thinking(message: Message) -> str:
     return "".join(block.thinking for block in message.content if block.type == "thinking")
+
+
+def _thoughts(message: Any) -> list[Any]:
+    details = message.get("reasoning_details") or ()
+    return [(entry.get("text"), entry.get("signature") or entry["data"]) for entry in details]
+
+
+def _their_thoughts(message: Message) -> list[Any]:
+    found: list[Any] = []
+    for block in message.content:
+        if block.type == "thinking" and (block.thinking or block.signature):
+            found.append((block.thinking, block.signature))
+        elif block.type == "redacted_thinking":
+            found.append((None, block.data))
+    return found
+
+
+def _their_sources(message: Message) -> int:
+    texts = [block for block in message.content if block.type == "text"]
+    cited = [citation for block in texts for citation in block.citations or ()]
+    return sum(c.type in ("web_search_result_location", "search_result_location") for c in cited)
 
 
 def _their_calls(message: Message) -> list[Any]:

@@ -7,7 +7,7 @@ import pytest
 from messages_api import WEATHER, body_of, rejection, translate
 from native_schema import problems_of
 
-from tests.translators.chat_requests import NEUTRAL
+from tests.translators.chat_requests import NEUTRAL, calls, result, user
 from tests.translators.streams import Json
 from translators.anthropic_messages.fidelity import RULES
 from translators.wire.request import ChatCompletionRequest
@@ -63,8 +63,6 @@ def test_neutral_value_is_as_good_as_none(field: str, value: Any):
         ("modalities", ["text", "audio"]),
         ("moderation", {"model": "m"}),
         ("top_logprobs", 2),
-        ("web_search_options", {}),
-        ("response_format", {"type": "json_object"}),
     ],
 )
 def test_row_55_field_that_changes_the_answer_is_rejected(field: str, value: Any):
@@ -73,13 +71,12 @@ def test_row_55_field_that_changes_the_answer_is_rejected(field: str, value: Any
     assert error.code == "unsupported_parameter"
 
 
-def test_row_45_json_schema_is_not_silently_dropped():
-    schema = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}
-    assert rejection(response_format=schema).param == "response_format"
-
-
-def test_row_54_n_is_rejected():
-    assert rejection(n=2).param == "n"
+def test_row_54_n_is_asked_for_as_often():
+    translated = translate(n=3)
+    assert translated.choices == 3
+    assert translated.report.emulated == ("n",)
+    assert translated.request.body == body_of()
+    assert translate().choices == 1
 
 
 @pytest.mark.parametrize(
@@ -107,8 +104,9 @@ def test_row_53_without_a_limit_the_model_may_write_as_much_as_it_can(model: str
         ({"max_completion_tokens": 6}, 6, ()),
         ({"max_tokens": 5, "max_completion_tokens": 6}, 6, ("max_tokens",)),
         ({"max_tokens": 6, "max_completion_tokens": 6}, 6, ()),
+        ({"max_tokens": 200_000}, 64_000, ()),
     ],
-    ids=["older", "newer", "both", "same"],
+    ids=["older", "newer", "both", "same", "more than it can"],
 )
 def test_limit_of_the_request(fields: Json, limit: int, ignored: tuple[str, ...]):
     translated = translate(**fields)
@@ -149,7 +147,7 @@ def test_row_92_models_without_sampling_get_none(model: str):
     translated = translate(model, temperature=0.2, top_p=0.5, top_k=3)
     assert not {"temperature", "top_p", "top_k"} & translated.request.body.keys()
     assert set(translated.report.ignored) == {"temperature", "top_p", "top_k"}
-    assert translated.request.headers == {"anthropic-version": "2026-10-21"}
+    assert translated.request.headers["anthropic-version"] == "2026-10-21"
 
 
 @pytest.mark.parametrize(
@@ -191,6 +189,7 @@ def test_service_tier(tier: str, native: str | None, emulated: bool):
 # --- reasoning ---------------------------------------------------------------------------------
 
 SHOWN = {"type": "adaptive", "display": "summarized"}
+BOUND = {"block_binding": {"prefix_mismatch_behavior": "drop_block"}, **SHOWN}
 
 
 @pytest.mark.parametrize(
@@ -202,8 +201,10 @@ SHOWN = {"type": "adaptive", "display": "summarized"}
         ("claude-opus-4-6", "max", SHOWN, "max", False),
         ("claude-opus-4-6", "minimal", SHOWN, "low", True),
         ("claude-opus-4-6", "none", {"type": "disabled"}, None, False),
-        (NEW, "none", SHOWN, "low", True),
-        (NEW, None, SHOWN, None, False),
+        (NEW, "none", BOUND, "low", True),
+        (NEW, None, BOUND, None, False),
+        ("anthropic.claude-opus-5-5", None, SHOWN, None, False),
+        ("claude-3-5-haiku-latest", "none", None, None, False),
         ("claude-opus-5", None, None, None, False),
         (OLD, "none", None, None, False),
     ],
@@ -214,16 +215,59 @@ def test_reasoning_effort(
     translated = translate(model, reasoning_effort=effort)
     body = translated.request.body
     assert problems_of(body) == []
+    betas = translated.request.headers.get("anthropic-beta")
+    assert (betas is not None) is ("block_binding" in (thinking or {}))
     assert body.get("thinking") == thinking
     assert body.get("output_config", {}).get("effort") == native
     assert translated.report.emulated == (("reasoning_effort",) if emulated else ())
     assert translated.report.ignored == ()
 
 
-def test_reasoning_effort_of_an_older_model_is_reported():
-    translated = translate(OLD, reasoning_effort="high")
+@pytest.mark.parametrize(
+    ("effort", "limit", "budget"),
+    [("minimal", 9000, 1024), ("high", 9000, 4096), ("max", 9000, 8999), ("low", 1025, 1024)],
+)
+def test_reasoning_effort_of_an_older_model_is_a_budget(effort: str, limit: int, budget: int):
+    translated = translate(OLD, reasoning_effort=effort, max_tokens=limit)
+    assert translated.request.body["thinking"] == {"type": "enabled", "budget_tokens": budget}
+    assert translated.report.emulated == ("reasoning_effort",)
+    assert translated.report.ignored == ()
+
+
+@pytest.mark.parametrize(
+    ("model", "fields"),
+    [
+        ("claude-3-5-haiku-latest", {}),
+        (OLD, {"max_tokens": 1024}),
+        (OLD, {"tools": [WEATHER], "tool_choice": "required"}),
+        (OLD, {"tools": [WEATHER], "messages": [user("x"), calls("a"), result("a")]}),
+    ],
+    ids=["cannot think", "no room", "forced", "thoughtless loop"],
+)
+def test_reasoning_effort_that_cannot_be_is_reported(model: str, fields: Json):
+    translated = translate(model, reasoning_effort="high", **fields)
     assert translated.report.ignored == ("reasoning_effort",)
     assert "thinking" not in translated.request.body
+    if "tool_choice" in fields:
+        assert translated.request.body["tool_choice"] == {"type": "any"}
+
+
+@pytest.mark.parametrize(
+    ("model", "own", "native", "emulated"),
+    [
+        ("claude-opus-4-8", {"type": "enabled", "budget_tokens": 2000}, SHOWN, True),
+        ("claude-opus-4-6", {"type": "enabled", "budget_tokens": 2000}, None, False),
+        (NEW, {"type": "disabled"}, BOUND, True),
+        (OLD, {"type": "adaptive"}, {"type": "enabled", "budget_tokens": 4096}, True),
+        (OLD, {"type": "disabled"}, None, False),
+    ],
+)
+def test_anthropic_thinking_of_another_generation_is_translated(
+    model: str, own: Json, native: Json | None, emulated: bool
+):
+    translated = translate(model, thinking=own)
+    assert translated.request.body["thinking"] == (own if native is None else native)
+    assert translated.report.emulated == (("thinking",) if emulated else ())
 
 
 def test_forced_call_and_thinking_exclude_each_other():

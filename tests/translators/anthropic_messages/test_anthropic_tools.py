@@ -4,13 +4,23 @@ import json
 from typing import Any
 
 import pytest
-from messages_api import WEATHER, body_of, rejection, translate, turns_of
+from hypothesis import given
+from hypothesis import strategies as st
+from messages_api import WEATHER, body_of, deltas_of, rejection, translate, turns_of
+from native_events import finished, start
+from native_events import tool as tool_block
 from native_schema import problems_of
 
 from tests.translators.chat_requests import MISFIT_RESULTS, calls, result, user
 from tests.translators.streams import Json
+from translators.anthropic_messages.tools import LEGAL_NAME
+from translators.names import decode_name, encode_name
 
 OLD, NEW = "claude-haiku-4-5", "claude-opus-5-5"
+
+
+def system(content: str) -> Json:
+    return {"role": "system", "content": content}
 
 
 def test_tool_without_parameters_gets_an_object_schema():
@@ -23,7 +33,10 @@ def test_tool_without_parameters_gets_an_object_schema():
     schemas = [tool["input_schema"] for tool in translated.request.body["tools"]]
     assert schemas[0] == {"type": "object", "properties": {}}
     assert schemas[1] == {"type": "object", "properties": {"x": {}}}
-    assert translated.report.ignored == ("tools[].function.strict",)
+    assert translated.report.ignored == ()
+    assert translate("claude-3-5-haiku-latest", tools=tools).report.ignored == (
+        "tools[].function.strict",
+    )
 
 
 @pytest.mark.parametrize(
@@ -59,12 +72,40 @@ def test_row_24_tool_choice_none_stays_none():
     assert body_of(tools=[WEATHER], tool_choice="none")["tool_choice"] == {"type": "none"}
 
 
-def test_row_26_allowed_tools_is_not_silently_dropped():
-    choice = {
-        "type": "allowed_tools",
-        "allowed_tools": {"mode": "auto", "tools": [{"type": "function"}]},
-    }
-    assert rejection(tools=[WEATHER], tool_choice=choice).param == "tool_choice"
+TIME: Json = {"type": "function", "function": {"name": "get.time"}}
+SHELL: Json = {"type": "custom", "custom": {"name": "shell"}}
+
+
+def allowed(mode: str, *tools: Any) -> Json:
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": list(tools)}}
+
+
+@pytest.mark.parametrize(
+    ("choice", "names", "native"),
+    [
+        (allowed("auto", TIME), ["_x_get-2etime"], {"type": "auto"}),
+        (allowed("required", {"type": "function", "name": "get_weather"}), ["get_weather"], None),
+        (allowed("required", SHELL, WEATHER), ["get_weather", "shell"], None),
+    ],
+)
+def test_row_26_allowed_tools_are_the_only_ones(choice: Json, names: list[str], native: Any):
+    translated = translate(tools=[WEATHER, TIME, SHELL], tool_choice=choice)
+    assert [tool["name"] for tool in translated.request.body["tools"]] == names
+    assert translated.request.body["tool_choice"] == (native or {"type": "any"})
+    assert "tool_choice" in translated.report.emulated
+
+
+@pytest.mark.parametrize(
+    ("choice", "param"),
+    [
+        (allowed("auto"), "tool_choice.allowed_tools.tools"),
+        (allowed("auto", {"type": "function"}), "tool_choice.allowed_tools.tools"),
+        (allowed("auto", SHELL), "tool_choice.allowed_tools.tools"),
+        ({"type": "function", "function": {"name": "no"}}, "tool_choice"),
+    ],
+)
+def test_choice_of_a_tool_that_is_not_there_is_rejected(choice: Json, param: str):
+    assert rejection(tools=[WEATHER], tool_choice=choice).param == param
 
 
 def test_row_27_unknown_tool_type_is_rejected():
@@ -77,9 +118,38 @@ def test_grammar_that_is_none_is_rejected():
     assert error.param == "tools[0].custom.format.grammar"
 
 
-def test_row_22_tool_name_the_api_refuses_is_rejected_by_name():
-    tool = {"type": "function", "function": {"name": "a.b/c"}}
+@pytest.mark.parametrize(
+    ("name", "native"),
+    [("get_weather", "get_weather"), ("9-a", "9-a"), ("a.b/c", "_x_a-2eb-2fc"), ("_x_", "_x__x_")],
+)
+def test_row_22_tool_name_the_api_refuses_is_encoded(name: str, native: str):
+    tool: Json = {"type": "function", "function": {"name": name}}
+    translated = translate(
+        tools=[tool],
+        tool_choice={"type": "function", "function": {"name": name}},
+        messages=[user("x"), calls("a", name=name), result("a")],
+    )
+    body = translated.request.body
+    assert body["tools"][0]["name"] == body["tool_choice"]["name"] == native
+    assert body["messages"][1]["content"][0]["name"] == native
+    assert ("tools[].function.name" in translated.report.emulated) is (name != native)
+    events = [start(), *tool_block(0, "toolu_a", native, "{}"), *finished("tool_use")]
+    (first, *_) = [call for delta in deltas_of(events) for call in delta.get("tool_calls", ())]
+    assert first["function"]["name"] == name
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
+def test_row_22_the_name_codec_is_reversible(name: str):
+    native = encode_name(name, LEGAL_NAME)
+    assert LEGAL_NAME.fullmatch(native)
+    assert decode_name(native) == name
+
+
+def test_too_long_a_name_is_rejected():
+    tool = {"type": "function", "function": {"name": "é" * 30}}
     assert rejection(tools=[tool]).param == "tools[0].function.name"
+    custom = {"type": "custom", "custom": {"name": "a" * 129}}
+    assert rejection(tools=[custom]).param == "tools[0].custom.name"
 
 
 @pytest.mark.parametrize(
@@ -88,10 +158,39 @@ def test_row_22_tool_name_the_api_refuses_is_rejected_by_name():
 @pytest.mark.parametrize(
     "choice", ["required", {"type": "function", "function": {"name": "get_weather"}}]
 )
-def test_forced_choice_is_rejected_where_the_model_lost_it(model: str, choice: Any):
-    error = rejection(model, tools=[WEATHER], tool_choice=choice)
-    assert error.param == "tool_choice"
-    assert "forced" in error.message
+def test_forced_choice_is_asked_for_where_the_model_lost_it(model: str, choice: Any):
+    fields: Json = {"messages": [system("s"), user("x")], "tools": [WEATHER]}
+    translated = translate(model, **fields, tool_choice=choice)
+    body, plain = translated.request.body, body_of(model, **fields)
+    assert body["tool_choice"] == {"type": "auto"}
+    assert translated.report.emulated == ("tool_choice",)
+    # What was there stays as it was: the words come after it.
+    assert body["messages"][:-1] == plain["messages"]
+    assert (body["system"], body["tools"]) == (plain["system"], plain["tools"])
+    assert body["messages"][-1]["role"] == "system"
+    (said,) = body["messages"][-1]["content"]
+    assert "must call" in said["text"]
+    assert ("`get_weather`" in said["text"]) is (choice != "required")
+    assert problems_of(body) == []
+
+
+def test_forced_choice_leaves_the_cache_mark_with_the_clients_words():
+    fields: Json = {"tools": [WEATHER], "prompt_cache_retention": "24h"}
+    body = body_of(NEW, **fields, tool_choice="required")
+    assert "cache_control" not in body
+    assert body["messages"][0]["content"][-1]["cache_control"] == {
+        "type": "ephemeral",
+        "ttl": "1h",
+    }
+
+
+def test_forced_choice_beside_a_budget_of_thinking_is_asked_for():
+    own = {"type": "enabled", "budget_tokens": 2000}
+    translated = translate(OLD, tools=[WEATHER], tool_choice="required", thinking=own)
+    body = translated.request.body
+    assert (body["tool_choice"], body["thinking"]) == ({"type": "auto"}, own)
+    assert body["messages"][-1]["content"][-1]["text"].startswith("[System instruction] You must")
+    assert translated.report.emulated == ("tool_choice",)
 
 
 @pytest.mark.parametrize("model", ["claude-haiku-5-5", "claude-opus-5", OLD])
@@ -198,10 +297,11 @@ def test_legacy_calls_are_paired_by_name():
     assert turns[4]["content"] == [{"type": "tool_result", "tool_use_id": "call_fc_3"}]
 
 
-def test_hallucinated_tool_name_is_made_legal():
-    translated = translate(messages=[user("x"), calls("a", name="functions.f"), result("a")])
+@pytest.mark.parametrize(("name", "native"), [("a.f", "_x_a-2ef"), ("a" * 200, "a" * 128)])
+def test_hallucinated_tool_name_is_made_legal(name: str, native: str):
+    translated = translate(messages=[user("x"), calls("a", name=name), result("a")])
     block = translated.request.body["messages"][1]["content"][0]
-    assert block["name"] == "functions_f"
+    assert block["name"] == native
     assert "messages[].tool_calls[].function.name" in translated.report.emulated
 
 
@@ -225,7 +325,7 @@ def test_row_98_and_100_our_own_extensions_come_back_harmlessly():
     assert problems_of(body) == []
     assert len(body["messages"][1]["content"]) == 3
     assert translated.report.ignored == (
-        "messages[].reasoning_content",
+        "messages[].tool_calls[].extra_content.google",
         "messages[].reasoning_details",
-        "messages[].tool_calls[].extra_content",
+        "messages[].reasoning_content",
     )

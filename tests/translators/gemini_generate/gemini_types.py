@@ -42,7 +42,10 @@ def problems_of(body: Json) -> list[str]:
     ]
 
 
-_DATA = {"text", "inlineData", "fileData", "functionCall", "functionResponse"}
+_DATA = {
+    *("text", "inlineData", "fileData", "functionCall", "functionResponse"),
+    *("toolCall", "toolResponse"),
+}
 
 
 class Said:

@@ -1,13 +1,28 @@
 """Messages and their content."""
 
 import base64
+import json
+import re
 from typing import Any
 
 import pytest
-from gemini_api import FIXED, NEW, OLD, body_of, contents_of, parts_of, rejection, translate
+from gemini_api import (
+    FIXED,
+    NEW,
+    OLD,
+    TRANSLATOR,
+    body_of,
+    contents_of,
+    parts_of,
+    rejection,
+    translate,
+)
 
-from tests.translators.chat_requests import PNG, calls, result, user
+from tests.translators.chat_requests import PNG, calls, request_of, result, user
 from tests.translators.streams import Json
+from translators.errors import TranslationError
+from translators.media import Media
+from translators.remote_media import with_media
 
 IMAGE: Json = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
 INLINE: Json = {"inlineData": {"mimeType": "image/png", "data": PNG}}
@@ -138,6 +153,81 @@ def test_row_49_what_google_can_read_is_named(url: str, kind: str | None):
 def test_row_49_other_addresses_are_refused_by_name(url: str):
     error = rejection(messages=[user([{"type": "text", "text": "x"}, image(url)])])
     assert error.param == "messages[0].content[1].image_url.url"
+
+
+@pytest.mark.parametrize("kind", ["gif", "svg+xml", "bmp", "avif"])
+def test_image_the_api_does_not_read_is_refused(kind: str):
+    error = rejection(messages=[user([image(f"data:image/{kind};base64,{HI}")])])
+    assert error.param == "messages[0].content[0].image_url.url"
+    assert f"image/{kind}" in error.message
+
+
+def test_jpg_is_jpeg():
+    (part,) = parts_of([image(f"data:image/jpg;base64,{HI}")])
+    assert part["inlineData"]["mimeType"] == "image/jpeg"
+
+
+PAGE = "https://example.com/a"
+REMOTE: list[Json] = [
+    user([image(f"{PAGE}.png"), file(file_url=f"{PAGE}.pdf"), file(file_data=f"{PAGE}.csv")]),
+    {"role": "assistant", "content": [{"type": "text", "text": "x"}, image(f"{PAGE}.webp")]},
+    user([{"type": "input_audio", "input_audio": {"data": f"{PAGE}.mp3", "format": "mp3"}}]),
+    calls("a"),
+    result("a", [image(f"{PAGE}.jpg")]),
+]
+FOUND = {
+    f"{PAGE}.png": Media("image/png", b"hi"),
+    f"{PAGE}.pdf": Media("application/pdf", b"hi"),
+    f"{PAGE}.csv": Media("text/csv", b"hi"),
+    f"{PAGE}.webp": Media("image/webp", b"hi"),
+    f"{PAGE}.mp3": Media("audio/mp3", b"hi"),
+    f"{PAGE}.jpg": Media("image/jpeg", b"hi"),
+}
+
+
+def test_row_49_media_anywhere_in_the_conversation_are_fetched_before():
+    chat = request_of(messages=REMOTE)
+    assert list(TRANSLATOR.media_to_fetch(chat)) == list(FOUND)
+    body = TRANSLATOR.request(with_media(chat, FOUND), model=NEW).request.body
+    assert PAGE not in json.dumps(body)
+    kinds = re.findall(r'"mimeType": "([a-z/0-9]+)", "data": "aGk="', json.dumps(body))
+    assert kinds == [media.type for media in FOUND.values()]
+
+
+@pytest.mark.parametrize("position", range(6))
+def test_row_49_address_that_was_not_fetched_is_refused_and_says_why(position: int):
+    missing = list(FOUND)[position]
+    found = {url: media for url, media in FOUND.items() if url != missing}
+    with pytest.raises(TranslationError) as caught:
+        TRANSLATOR.request(with_media(request_of(messages=REMOTE), found), model=NEW)
+    assert caught.value.param == PARAMS[position]
+    assert "fetching media is turned off" in caught.value.message
+
+
+PARAMS = [
+    "messages[0].content[0].image_url.url",
+    "messages[0].content[1].file.file_url",
+    "messages[0].content[2].file.file_data",
+    "messages[1].content[1].image_url.url",
+    "messages[2].content[0].input_audio.data",
+    "messages[4].content[0].image_url.url",
+]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://youtu.be/x",
+        "https://www.youtube.com/watch?v=x",
+        "https://generativelanguage.googleapis.com/v1beta/files/abc-1",
+    ],
+)
+def test_row_49_what_google_reads_itself_is_not_fetched(url: str):
+    chat = request_of(messages=[user([image(url), file(file_url=url), file(file_data=url)])])
+    assert list(TRANSLATOR.media_to_fetch(chat)) == []
+    body = TRANSLATOR.request(chat, model=NEW).request.body
+    uris = [part["fileData"]["fileUri"] for part in body["contents"][0]["parts"]]
+    assert uris == [url] * 3
 
 
 @pytest.mark.parametrize(

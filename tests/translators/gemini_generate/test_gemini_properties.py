@@ -106,10 +106,16 @@ CALLS: st.SearchStrategy[Json] = st.fixed_dictionaries(
     },
     optional={"extra_content": st.just(SIGNED)},
 )
+JSON_SCHEMA: Json = {
+    "type": "json_schema",
+    "json_schema": {"name": "n", "schema": {"$ref": "#/$defs/A", "$defs": {"A": {"const": 1}}}},
+}
 REQUESTS = requests(
     CALLS,
     logprobs=st.booleans(),
-    response_format=st.just({"type": "json_object"}),
+    response_format=st.sampled_from([{"type": "json_object"}, JSON_SCHEMA]),
+    web_search_options=st.just({}),
+    n=st.integers(1, 3),
 )
 
 
@@ -120,7 +126,7 @@ def test_body_is_what_the_sdk_allows(request: Json, model: str):
     try:
         body = TRANSLATOR.request(chat_of(request), model=model).request.body
     except TranslationError as error:
-        assert error.param in ("messages", "response_format")  # prefill, JSON beside tools
+        assert error.param in ("messages", "web_search_options")  # prefill, search beside tools
         return
     assert problems_of(body) == []
     check_contents(body, third=model in (NEW, FIXED))

@@ -5,13 +5,17 @@ from typing import Any
 import pytest
 from gemini_api import FIXED, NEW, OLD, WEATHER, body_of, config_of, rejection, translate
 
-from tests.translators.chat_requests import NEUTRAL, chat_of
+from tests.translators.chat_requests import NEUTRAL, chat_of, user
 from tests.translators.streams import Json
 from translators.gemini_generate.fidelity import RULES
 from translators.gemini_generate.translator import GeminiGenerateTranslator
+from translators.json_contract import instruction
+from translators.protocol import JsonContract
 from translators.wire.request import ChatCompletionRequest
 
 SCHEMA: Json = {"type": "object", "properties": {"a": {"type": "string"}}}
+JSON = "application/json"
+SYSTEM: Json = {"role": "system", "content": "S"}
 JSON_SCHEMA: Json = {"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA}}
 
 
@@ -96,8 +100,11 @@ def test_row_55_field_that_changes_the_answer_is_rejected(field: str, value: Any
     assert error.code == "unsupported_parameter"
 
 
-def test_row_54_n_is_rejected():
-    assert rejection(n=2).param == "n"
+def test_row_54_n_is_as_many_requests():
+    translated = translate(n=3)
+    assert (translated.choices, translated.report.emulated) == (3, ("n",))
+    assert translated.request.body == body_of()
+    assert translate(n=1).choices == translate().choices == 1
 
 
 def test_generation_config():
@@ -297,25 +304,48 @@ def test_description_of_the_format_is_the_schemas():
     assert config["responseJsonSchema"]["description"] == "Hi."
 
 
-@pytest.mark.parametrize("model", ["gemini-2.0-flash", "gemma-3-27b-it"])
-def test_row_41_schema_is_rejected_where_the_model_takes_none(model: str):
-    assert rejection(model, response_format=JSON_SCHEMA).param == "response_format"
-    assert config_of(model, response_format={"type": "json_object"})
+JSON_OBJECT: Json = {"type": "json_object"}
 
 
-def test_row_42_json_beside_tools_is_rejected_where_the_model_cannot():
-    error = rejection(OLD, response_format=JSON_SCHEMA, tools=[WEATHER])
-    assert error.param == "response_format"
-    assert "tools" in error.message
-    assert "responseJsonSchema" in config_of(response_format=JSON_SCHEMA, tools=[WEATHER])
+@pytest.mark.parametrize(
+    ("model", "form", "mime", "schema"),
+    [
+        ("gemini-2.0-flash", JSON_SCHEMA, True, SCHEMA),
+        ("gemma-3-27b-it", JSON_SCHEMA, False, SCHEMA),
+        ("gemma-3-27b-it", JSON_OBJECT, False, None),
+    ],
+)
+def test_row_41_what_the_model_cannot_keep_to_is_a_contract(
+    model: str, form: Json, mime: bool, schema: Json | None
+):
+    translated = translate(model, response_format=form, messages=[SYSTEM, user("Hi")])
+    body, contract = translated.request.body, translated.contract
+    assert body.get("generationConfig", {}) == ({"responseMimeType": JSON} if mime else {})
+    assert contract is not None
+    assert contract == JsonContract(schema)
+    assert body["systemInstruction"]["parts"] == [{"text": "S"}, {"text": instruction(contract)}]
+    assert translated.report.emulated == ("response_format",)
 
 
-# --- search ------------------------------------------------------------------------------------
+@pytest.mark.parametrize("form", [JSON_SCHEMA, JSON_OBJECT])
+@pytest.mark.parametrize("tools", [{"tools": [WEATHER]}, {"functions": [WEATHER["function"]]}])
+def test_row_42_json_beside_tools_is_a_contract_where_the_model_has_no_such_thing(
+    form: Json, tools: Json
+):
+    translated = translate(OLD, response_format=form, **tools)
+    assert "generationConfig" not in translated.request.body
+    assert translated.contract == JsonContract(form.get("json_schema", {}).get("schema"))
+    assert translated.report.emulated == ("response_format",)
+    newer = translate(NEW, response_format=form, **tools)
+    assert newer.request.body["generationConfig"]["responseMimeType"] == JSON
+    assert newer.contract is None
+    assert newer.report.emulated == ()
 
 
-def test_web_search():
-    translated = translate(web_search_options={"search_context_size": "low"})
-    assert translated.request.body["tools"] == [{"googleSearch": {}}]
-    assert translated.report.emulated == ("web_search_options",)
-    assert translated.report.ignored == ("web_search_options.search_context_size",)
-    assert rejection(web_search_options={}, tools=[WEATHER]).param == "web_search_options"
+def test_row_45_schema_that_cannot_be_told_is_a_contract():
+    lost = {"type": "object", "properties": {"a": {"$ref": "https://example.com/schema"}}}
+    form = {"type": "json_schema", "json_schema": {"name": "n", "schema": lost}}
+    translated = translate(response_format=form)
+    assert translated.contract == JsonContract(lost)
+    assert translated.request.body["generationConfig"] == {"responseMimeType": JSON}
+    assert translate(response_format=JSON_SCHEMA).contract is None

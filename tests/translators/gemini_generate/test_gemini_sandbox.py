@@ -106,10 +106,18 @@ async def test_failures(gemini: HttpProvider, stream: bool, cause: str, kind: st
         assert caught.value.code == "context_length_exceeded"
 
 
-@pytest.mark.parametrize("cause", ["eof=1", "error=1"])
-async def test_broken_stream_is_no_answer(gemini: HttpProvider, cause: str):
+async def test_broken_stream_is_no_answer(gemini: HttpProvider):
     with pytest.raises(StreamTruncated):
-        await answer(gemini, NEW, user(f"[sandbox {cause} words=50] x"), stream=True)
+        await answer(gemini, NEW, user("[sandbox eof=1 words=50] x"), stream=True)
+
+
+async def test_row_66_error_in_the_stream_keeps_its_cause(gemini: HttpProvider):
+    """The API writes it as bare JSON between events."""
+    for place in (0, 1, 5):
+        with pytest.raises(ProviderError) as caught:
+            await answer(gemini, NEW, user(f"[sandbox error={place} words=50] x"), stream=True)
+        assert (caught.value.kind, caught.value.native_type) == ("overloaded", "UNAVAILABLE")
+        assert "high demand" in caught.value.message
 
 
 @both

@@ -9,6 +9,7 @@ from gemini_api import declarations_of, rejection, translate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxy.sandbox.gemini_generate.schemas import check_json_schema
 from tests.translators.streams import Json
 from translators.errors import TranslationError
 from translators.fidelity import Report, ReportBuilder
@@ -28,6 +29,7 @@ def normal(schema: Any, *, as_object: bool = False) -> tuple[Json, Report]:
     native = to_schema(schema, path="p[0]", general="p[]", report=report, root_is_object=as_object)
     assert schema == before
     check(native)
+    check_json_schema(native)  # The sandbox's own rules.
     return native, report.build()
 
 
@@ -231,6 +233,100 @@ def test_all_of_with_a_cycle_ends():
     schema = {"$defs": {"A": {"allOf": [{"$ref": "#/$defs/A"}, {"type": "object"}]}}}
     native, _ = normal({**schema, "$ref": "#/$defs/A"})
     assert native["$defs"]["A"] == {"type": "object"}
+
+
+NODE: Json = {
+    "type": "object",
+    "properties": {
+        "value": {"type": "string"},
+        "children": {"type": "array", "items": {"$ref": "#/$defs/Node"}},
+    },
+    "required": ["value", "children"],
+}
+
+
+def test_row_36_cycle_of_required_properties_is_opened_and_told():
+    """What pydantic makes of `class Node: value: str; children: list[Node]`."""
+    native, report = normal({"$defs": {"Node": NODE}, "$ref": "#/$defs/Node"})
+    node = native["$defs"]["Node"]
+    assert node["required"] == ["value"]
+    assert node["properties"] == NODE["properties"]
+    assert '{"required":["children"]}' in node["description"]
+    assert report.emulated == ("p[]",)
+
+
+def test_row_36_cycle_of_optional_properties_stays():
+    node = {**NODE, "required": ["value"]}
+    native, report = normal({"$defs": {"Node": node}, "$ref": "#/$defs/Node"})
+    assert native["$defs"]["Node"] == node
+    assert report.emulated == ()
+
+
+def test_row_36_longer_cycles_are_opened_once_each():
+    def holder(*names: str) -> Json:
+        properties = {name: {"$ref": f"#/$defs/{name}"} for name in names}
+        return {"type": "object", "properties": properties, "required": list(names)}
+
+    schema = {"$defs": {"A": holder("B", "C"), "B": holder("C"), "C": holder("A")}, **holder("A")}
+    native, _ = normal(schema)
+    required = [native["$defs"][name].get("required") for name in "ABC"]
+    assert required == [["B", "C"], ["C"], None]
+    assert native["required"] == ["A"]
+
+
+def test_row_36_cycle_without_properties_is_cut_at_its_reference():
+    value: Json = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/$defs/J"}}]}
+    properties: Json = {"a": {"$ref": "#/$defs/J"}}
+    schema = {"$defs": {"J": value}, "properties": properties, "required": ["a"]}
+    native, report = normal(schema)
+    items = native["$defs"]["J"]["anyOf"][1]["items"]
+    assert "#/$defs/J" in items["description"]
+    assert native["properties"] == properties
+    assert native["required"] == ["a"]
+    assert report.emulated == ("p[]",)
+
+
+def test_schema_that_is_too_deep_to_be_followed_is_refused():
+    definitions: Json = {
+        f"D{i}": {"properties": {"a": {"$ref": f"#/$defs/D{i + 1}"}}, "required": ["a"]}
+        for i in range(2000)
+    }
+    schema: Json = {"$defs": {**definitions, "D2000": {}}, "$ref": "#/$defs/D0"}
+    with pytest.raises(TranslationError) as caught:
+        to_schema(schema, path="p[0]", general="p[]", report=ReportBuilder("gemini_generate"))
+    assert caught.value.param == "p[0]"
+
+
+def test_row_36_cycles_of_all_of_end_however_they_branch():
+    """Each level would double the work: two hundred of them never end."""
+    both = {"allOf": [{"$ref": "#/$defs/A"}, {"$ref": "#/$defs/B"}, {"type": "object"}]}
+    native, _ = normal({"$defs": {"A": both, "B": both}, "$ref": "#/$defs/A"})
+    assert native["$defs"]["A"] == {"type": "object"}
+    doubled: Json = {f"D{i}": {"allOf": [{"$ref": f"#/$defs/D{i + 1}"}] * 2} for i in range(60)}
+    with pytest.raises(TranslationError, match="allOf"):
+        normal({"$defs": {**doubled, "D60": {}}, "$ref": "#/$defs/D0"})
+
+
+def test_shared_definitions_are_followed_once():
+    """There are 2**60 ways through these."""
+    shared: Json = {
+        f"D{i}": {
+            "properties": {name: {"$ref": f"#/$defs/D{i + 1}"} for name in "ab"},
+            "required": ["a", "b"],
+        }
+        for i in range(60)
+    }
+    schema: Json = {"$defs": {**shared, "D60": {}}, "$ref": "#/$defs/D0"}
+    report = ReportBuilder("gemini_generate")
+    native = to_schema(schema, path="p[0]", general="p[]", report=report)
+    assert native["$defs"]["D59"] == shared["D59"]
+
+
+def test_row_36_cycle_of_narrowed_references_is_refused():
+    narrowed = {"$ref": "#/$defs/A", "minProperties": 1}
+    node = {"properties": {"x": narrowed, "y": narrowed}}
+    with pytest.raises(TranslationError, match="too deep"):
+        normal({"$defs": {"A": node}, "$ref": "#/$defs/A"})
 
 
 def test_boolean_schemas():

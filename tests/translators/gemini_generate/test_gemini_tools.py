@@ -151,6 +151,27 @@ def test_rows_24_26_tool_choice(fields: Json, mode: str | None, names: list[str]
     assert (config.get("mode"), config.get("allowedFunctionNames")) == (mode, names)
 
 
+def test_row_26_choice_among_some_tools_where_there_is_no_mode_for_it():
+    tools = [WEATHER, function("9x"), function("c")]
+    some = allowed("auto", ALLOWED, {"type": "function", "function": {"name": "9x"}})
+    translated = translate("gemini-2.0-flash", tools=tools, tool_choice=some)
+    body = translated.request.body
+    names = [found["name"] for found in body["tools"][0]["functionDeclarations"]]
+    assert names == ["get_weather", "_x_9x"]
+    assert body["toolConfig"]["functionCallingConfig"] == {"mode": "AUTO"}
+    assert "tool_choice" in translated.report.emulated
+    forced = body_of("gemini-2.0-flash", tools=tools, tool_choice=allowed("required", ALLOWED))
+    assert len(forced["tools"][0]["functionDeclarations"]) == 3
+
+
+@pytest.mark.parametrize("model", [OLD, "gemini-2.0-flash"])
+def test_row_26_choice_among_no_tools(model: str):
+    body = body_of(model, tools=[WEATHER], tool_choice=allowed("auto"))
+    assert body["toolConfig"]["functionCallingConfig"] == {"mode": "NONE"}
+    error = rejection(model, tools=[WEATHER], tool_choice=allowed("required"))
+    assert error.param == "tool_choice.allowed_tools.tools"
+
+
 @pytest.mark.parametrize(
     "choice",
     [
@@ -369,6 +390,6 @@ def test_rows_98_and_100_our_own_extensions_come_back_harmlessly():
     translated = translate(messages=[user("x"), message, result("a" * 100)])
     assert len(translated.request.body["contents"][1]["parts"]) == 2
     assert translated.report.ignored == (
-        "messages[].reasoning_content",
         "messages[].reasoning_details",
+        "messages[].reasoning_content",
     )

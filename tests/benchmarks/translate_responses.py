@@ -1,0 +1,69 @@
+"""What the `openai_responses` dialect costs: microseconds an event, and a request or answer.
+
+Run from the root of the checkout: `python -m tests.benchmarks.translate_responses`.
+"""
+
+import json
+import timeit
+from collections.abc import Callable
+from typing import Any
+
+from translators.openai_responses.translator import OpenAIResponsesTranslator
+from translators.protocol import ResponseContext
+from translators.sse import ServerSentEvent
+from translators.wire.request import parse_request
+
+TRANSLATOR = OpenAIResponsesTranslator()
+CONTEXT = ResponseContext("x", 1, "m", include_usage=True)
+WORDS = "and so it went on, for a hundred bytes"
+ANSWER: dict[str, Any] = {
+    "id": "resp_68c35098e6fc819e80fb94b25b7d031b",
+    "object": "response",
+    "model": "gpt-5.6",
+    "status": "in_progress",
+    "output": [],
+}
+CALL = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "f", "arguments": ""}
+
+
+def event(kind: str, **fields: Any) -> ServerSentEvent:
+    place = {"sequence_number": 9, "item_id": "msg_0b5cbf1ce3f8b01c00696d5e", "output_index": 0}
+    body = {"type": kind, **place, "content_index": 0, **fields}
+    return ServerSentEvent(kind.encode(), json.dumps(body, separators=(",", ":")).encode())
+
+
+def microseconds(call: Callable[[], object], number: int) -> float:
+    return min(timeit.repeat(call, number=number, repeat=5)) / number * 1e6
+
+
+def main() -> None:
+    created = event("response.created", response=ANSWER)
+    added = event("response.output_item.added", item=CALL)
+    deltas = {
+        "text": event("response.output_text.delta", delta=WORDS, logprobs=[]),
+        "reasoning summary": event("response.reasoning_summary_text.delta", delta=WORDS),
+        "arguments": event("response.function_call_arguments.delta", delta=WORDS),
+        "not read": event("response.code_interpreter_call_code.delta", delta=WORDS),
+    }
+    for name, data in deltas.items():
+        stream = TRANSLATOR.stream(CONTEXT)
+        for before in (created, added):
+            stream.feed(before)
+        cost = microseconds(lambda stream=stream, data=data: stream.feed(data), 20_000)
+        print(f"{name:22} {cost:8.2f} µs")
+    parameters = {"type": "object", "properties": {"city": {"type": "string"}}}
+    tool = {"type": "function", "function": {"name": "f", "parameters": parameters}}
+    messages = [{"role": ("user", "assistant")[i % 2], "content": WORDS} for i in range(51)]
+    request = {"model": "m", "messages": messages, "tools": [tool] * 20}
+    chat = parse_request(json.dumps(request).encode())
+    cost = microseconds(lambda: TRANSLATOR.request(chat, model="gpt-5.6"), 200)
+    print(f"{'51 messages, 20 tools':22} {cost:8.1f} µs")
+    part: dict[str, Any] = {"type": "output_text", "text": WORDS * 20, "annotations": []}
+    message = {"type": "message", "id": "msg_1", "role": "assistant", "content": [part]}
+    body = json.dumps({**ANSWER, "status": "completed", "output": [message]}).encode()
+    cost = microseconds(lambda: TRANSLATOR.response(body, CONTEXT), 2000)
+    print(f"{'whole answer':22} {cost:8.1f} µs")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""The server's own search of the web, and answers that pause in the middle of it.
+
+https://platform.claude.com/docs/en/agents-and-tools/tool-use/web-search-tool and
+https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons
+
+1. OpenAI's models search when they are told to by `web_search_options`; here it is a tool that
+   the model may use. What OpenAI calls the size of the context is how often it may.
+2. An answer that stops with `pause_turn` is gone on with by sending back what there is of it,
+   unchanged: signatures and encrypted results are checked.
+"""
+
+from typing import Any, cast
+
+import msgspec
+
+from translators.anthropic_messages.content import Block
+from translators.anthropic_messages.models import ModelProfile
+from translators.errors import ProviderError
+from translators.fidelity import ReportBuilder
+from translators.json import UNREADABLE
+from translators.protocol import HttpRequest
+from translators.wire.request import ChatCompletionRequest
+
+__all__ = ["PausedContent", "continued", "may_pause", "rest_of", "to_web_search"]
+
+_TOOL = "web_search_20260318"
+_NAME = "web_search"
+_USES = {"low": 1, "medium": 5, "high": 10}
+_PLACE = ("city", "country", "region", "timezone")
+
+
+def to_web_search(
+    chat: ChatCompletionRequest,
+    *,
+    profile: ModelProfile,
+    names: list[str],
+    report: ReportBuilder,
+) -> list[Block]:
+    """Return the server's tool for `web_search_options`, or nothing without them.
+
+    Args:
+        chat: The request.
+        profile: What the model can do.
+        names: The names of the client's tools.
+        report: Where to say what was not carried over as it stood.
+
+    Raises:
+        TranslationError: The model cannot search, or a tool has the name already.
+    """
+    options = chat.web_search_options
+    if options is None:
+        return []
+    if not profile.web_search:
+        raise report.reject("web_search_options", "this model does not search the web.")
+    if _NAME in names:
+        raise report.reject(
+            "tools", f"`{_NAME}` is the name of the server's own tool; rename yours."
+        )
+    known = frozenset({"search_context_size", "user_location"})
+    report.emulated("web_search_options")
+    report.ignored_fields("web_search_options", options, known=known)
+    size = options.get("search_context_size") or "medium"
+    if size not in _USES:
+        raise report.reject(
+            "web_search_options.search_context_size", 'it is "low", "medium" or "high".'
+        )
+    # Called directly it needs no code execution, which older models lack.
+    tool: Block = {
+        "type": _TOOL,
+        "name": _NAME,
+        "max_uses": _USES[size],
+        "allowed_callers": ["direct"],
+    }
+    if (place := _location(options.get("user_location"), report)) is not None:
+        tool["user_location"] = place
+    return [tool]
+
+
+def _location(value: Any, report: ReportBuilder) -> Block | None:
+    if value is None:
+        return None
+    path = "web_search_options.user_location"
+    outer = cast("Block", value) if isinstance(value, dict) else {}
+    told = outer.get("approximate")
+    inner = cast("Block", told) if isinstance(told, dict) else {}
+    report.ignored_fields(path, outer, known=frozenset({"type", "approximate"}))
+    report.ignored_fields(path, inner, known=frozenset(_PLACE))
+    found = {name: inner[name] for name in _PLACE if inner.get(name)}
+    if not all(isinstance(entry, str) for entry in found.values()):
+        raise report.reject(path, "its fields are strings.")
+    return {"type": "approximate", **found} if found else None
+
+
+def may_pause(request: HttpRequest) -> bool:
+    """Return whether the answer may pause: only with tools of the server's own."""
+    return any("input_schema" not in tool for tool in request.body.get("tools", ()))
+
+
+def rest_of(request: HttpRequest, native: bytes) -> HttpRequest | None:
+    """Return the request for the rest of a whole answer, which has been read before, or None."""
+    if not may_pause(request):
+        return None
+    answer: Block = msgspec.json.decode(native)
+    if answer.get("stop_reason") != "pause_turn" or not answer.get("content"):
+        return None
+    return continued(request, answer["content"])
+
+
+def continued(request: HttpRequest, content: list[Any]) -> HttpRequest:
+    """Return `request` with what there is of its answer: "provide the response back as-is"."""
+    turns: list[Block] = list(request.body["messages"])
+    before: list[Any] = []
+    if turns[-1]["role"] == "assistant":
+        before = turns.pop()["content"]
+    turns.append({"role": "assistant", "content": [*before, *content]})
+    return HttpRequest(request.path, {**request.body, "messages": turns}, request.headers)
+
+
+class PausedContent:
+    """Collects the blocks of a streamed answer in their native form."""
+
+    __slots__ = ("_blocks", "_inputs")
+
+    def __init__(self) -> None:
+        self._blocks: dict[int, Block] = {}
+        self._inputs: dict[int, list[str]] = {}
+
+    def feed(self, data: bytes) -> None:
+        """Take the next event, which has been understood before."""
+        event: Block = msgspec.json.decode(data)
+        kind, index = event.get("type"), event.get("index")
+        if not isinstance(index, int):
+            return
+        if kind == "content_block_start":
+            block = event.get("content_block")
+            self._blocks[index] = cast("Block", block) if isinstance(block, dict) else {}
+        elif kind == "content_block_delta" and index in self._blocks:
+            delta = event.get("delta")
+            self._grow(index, cast("Block", delta) if isinstance(delta, dict) else {})
+
+    def take(self) -> list[Block]:
+        """Return the blocks, and forget them.
+
+        Raises:
+            ProviderError: The input of a tool is not JSON.
+        """
+        for index, parts in self._inputs.items():
+            if text := "".join(parts):
+                try:
+                    self._blocks[index]["input"] = msgspec.json.decode(text)
+                except UNREADABLE:
+                    raise ProviderError(
+                        "The provider paused with a call whose input is not JSON.",
+                        kind="protocol",
+                    ) from None
+        blocks = [self._blocks[index] for index in sorted(self._blocks)]
+        self._blocks, self._inputs = {}, {}
+        return [block for block in blocks if block.get("type") != "text" or block.get("text")]
+
+    def _grow(self, index: int, delta: Block) -> None:
+        block = self._blocks[index]
+        match delta.get("type"):
+            case "text_delta":
+                block["text"] = block.get("text", "") + (delta.get("text") or "")
+            case "thinking_delta":
+                block["thinking"] = block.get("thinking", "") + (delta.get("thinking") or "")
+            case "signature_delta":
+                block["signature"] = delta.get("signature")
+            case "input_json_delta":
+                self._inputs.setdefault(index, []).append(delta.get("partial_json") or "")
+            case "citations_delta":
+                block["citations"] = [*(block.get("citations") or ()), delta.get("citation")]
+            case _:
+                pass
