@@ -9,10 +9,11 @@ from pydantic_core import ErrorDetails
 
 from policy.document import Document, KeyPath, overlay
 from policy.errors import PolicyError, raise_all
+from policy.media import MediaRules
 from policy.parameters import PARAMETERS
 from policy.providers import ModelRow, ProviderRow, Timeouts
 from policy.rows import Capabilities, Row, has_secret
-from policy.schema import ClientKey, Persona, Policy, Preference
+from policy.schema import ClientKey, Persona, Policy, Preference, ReasoningStoreRow
 from policy.spelling import did_you_mean, listed
 
 __all__ = ["CapabilityTable", "ReadPrompt", "build", "capability_table", "merged"]
@@ -258,6 +259,8 @@ _MODELS: Mapping[tuple[str, ...], type[Row]] = {
     ("personas", "*"): Persona,
     ("personas", "*", "provider_preferences", "*"): Preference,
     ("client_keys", "*"): ClientKey,
+    ("media",): MediaRules,
+    ("reasoning_store",): ReasoningStoreRow,
 }
 
 

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
+from policy.clouds import Credentials, Place, Project, cloud_problems
 from policy.rows import Capabilities, Row, VariableNames, problem, problems
 from policy.spelling import did_you_mean, listed
 
@@ -87,12 +89,20 @@ def _url(url: str) -> str:
 
 
 # An option that its row's dialect does not read would be dropped without a word.
-_ONLY_FOR: Mapping[str, str] = {
-    "stream_usage": "openai_chat",
-    "max_tokens_field": "openai_chat",
-    "message_extensions": "openai_chat",
-    "default_max_tokens": "anthropic_messages",
-    "pool": "claude_agent",
+_ONLY_FOR: Mapping[str, tuple[str, ...]] = {
+    "api": ("openai_chat",),
+    "reasoning_summary": ("openai_chat", "openai_responses"),
+    "stream_usage": ("openai_chat",),
+    "max_tokens_field": ("openai_chat",),
+    "message_extensions": ("openai_chat",),
+    "default_max_tokens": ("anthropic_messages",),
+    "discover": ("anthropic_messages",),
+    "pool": ("claude_agent",),
+}
+
+_NOT_WITH_API: Mapping[str, tuple[str, ...]] = {
+    "chat": ("reasoning_summary",),
+    "responses": ("stream_usage", "max_tokens_field", "message_extensions"),
 }
 
 _CREDENTIALS = frozenset({"authorization", "proxy-authorization", "x-api-key", "api-key", "cookie"})
@@ -103,7 +113,8 @@ class ProviderRow(Row):
 
     Attributes:
         dialect: The API it speaks: one of `DIALECTS`.
-        base_url: Where it is, without a slash at the end.
+        base_url: Where it is, without a slash at the end; of a row with `credentials` it is empty
+            until `proxy.cloud.in_place` has looked for the place in the environment, too.
         model: The model that is asked where a persona names none.
         api_key_env: The environment variables its key may stand in; empty: it needs none.
         api_key_header: The header for the bare key; None: as the dialect has it.
@@ -116,16 +127,28 @@ class ProviderRow(Row):
         pool: How many processes are kept ready (`claude_agent`).
         trace_context: What of the trace goes to the provider; `full` adds state and baggage,
             for servers of one's own.
+        api: Which of OpenAI's two APIs a request goes to (`openai_chat`): `chat` or `responses`,
+            or `auto`: Chat Completions, until the server refers a request to Responses.
+        reasoning_summary: Which summary of its reasoning a model is asked for through the
+            Responses API (`openai_chat`, `openai_responses`); None: none. OpenAI grants it to
+            verified organizations only.
         stream_usage: Whether streams are asked for token counts (`openai_chat`).
         max_tokens_field: What the server calls the limit of an answer (`openai_chat`).
         message_extensions: What becomes of other providers' extra keys in messages
             (`openai_chat`).
         default_max_tokens: The limit of an answer where nobody sets one (`anthropic_messages`,
             whose API demands one); None: the translator's own.
+        discover: Whether the API is asked for its models' limits and abilities
+            (`anthropic_messages`).
+        credentials: The cloud that serves it, and whose credentials it takes; None: none.
+        project: The project in Google's cloud (`vertex`); None: as the environment has it.
+        location: Where in Google's cloud (`vertex`), or `global`, `us` or `eu`.
+        region: Where in Amazon's cloud (`bedrock`).
+        resource: The name of the resource in Microsoft's cloud (`foundry`).
     """
 
     dialect: str
-    base_url: Annotated[str, AfterValidator(_url)]
+    base_url: Annotated[str, AfterValidator(_url)] = ""
     model: str = Field(min_length=1)
     api_key_env: Annotated[VariableNames, BeforeValidator(_listed)] = ()
     api_key_header: str | None = Field(default=None, pattern=r"^[A-Za-z0-9-]+$")
@@ -137,10 +160,18 @@ class ProviderRow(Row):
     timeouts: Timeouts = Timeouts()
     pool: int | None = Field(default=None, ge=1)
     trace_context: Literal["none", "traceparent", "full"] = "traceparent"
+    api: Literal["auto", "chat", "responses"] = "auto"
+    reasoning_summary: Literal["auto", "concise", "detailed"] | None = None
     stream_usage: bool = True
     max_tokens_field: Literal["auto", "max_tokens", "max_completion_tokens"] = "auto"
     message_extensions: Literal["strip", "forward"] = "strip"
     default_max_tokens: int | None = Field(default=None, ge=1)
+    discover: bool = True
+    credentials: Credentials | None = None
+    project: Project | None = None
+    location: Place | None = None
+    region: Place | None = None
+    resource: Place | None = None
 
     def capabilities_of(self, model: str) -> frozenset[str]:
         """Return what a model of this provider can do."""
@@ -171,17 +202,37 @@ class ProviderRow(Row):
 
     @model_validator(mode="after")
     def _options_have_effect(self) -> "ProviderRow":
-        found = [
+        found: list[tuple[tuple[str, ...], PydanticCustomError]] = [
             (
                 (name,),
                 problem(
                     f"this has no effect with the dialect `{self.dialect}`",
-                    f"Remove it; it is for `{dialect}`.",
+                    f"Remove it; it is for {listed(dialects)}.",
                 ),
             )
-            for name, dialect in _ONLY_FOR.items()
-            if name in self.model_fields_set and self.dialect != dialect
+            for name, dialects in _ONLY_FOR.items()
+            if name in self.model_fields_set and self.dialect not in dialects
         ]
+        found += [
+            (
+                (name,),
+                problem(
+                    f"this has no effect with `api: {self.api}`",
+                    "Remove it, or let `api` be `auto`.",
+                ),
+            )
+            for name in _NOT_WITH_API.get(self.api, ())
+            if name in self.model_fields_set and self.dialect == "openai_chat"
+        ]
+        found += cloud_problems(
+            self.credentials,
+            dialect=self.dialect,
+            base_url=self.base_url,
+            # A copy of a row sets options to nothing.
+            given={n for n in self.model_fields_set if getattr(self, n) not in (None, ())},
+        )
+        if not self.base_url and self.credentials is None:
+            found.append(((), problem("`base_url` is missing", "Add it.")))
         if found:
             raise problems(found)
         return self

@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from policy.media import MediaRules
 from policy.parameters import checked_parameters
 from policy.providers import ModelRow, ProviderRow, Target, Timeouts
 from policy.rows import Capabilities, Row, known_names, problem, problems
@@ -28,11 +29,13 @@ from translators.wire.content import InstructionMessage
 __all__ = [
     "Candidate",
     "ClientKey",
+    "MediaRules",
     "ModelRow",
     "Persona",
     "Policy",
     "Preference",
     "ProviderRow",
+    "ReasoningStoreRow",
     "Target",
     "Timeouts",
 ]
@@ -156,6 +159,22 @@ class ClientKey(Row):
         return value.lower()
 
 
+class ReasoningStoreRow(Row):
+    """How long, and how much of, models' reasoning is kept for clients that do not send it back.
+
+    Attributes:
+        enabled: Whether any of it is kept.
+        max_age: Seconds.
+        max_entries: Tool calls, in the memory of one server process.
+        max_bytes: The same, in bytes.
+    """
+
+    enabled: bool = True
+    max_age: float = Field(default=24 * 3600.0, ge=1, le=366 * 24 * 3600)
+    max_entries: int = Field(default=10_000, ge=1)
+    max_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A target that a persona may use, and what it can do."""
@@ -174,6 +193,8 @@ class Policy(Row):
         allow_direct_models: Whether `model` may be `provider/model` instead of a persona.
         client_keys: The keys clients may use, beside those of the environment.
         default_provider: The last resort of every persona, where it can do what is needed.
+        reasoning_store: How much of models' reasoning is kept for their next turn.
+        media: What is fetched for a provider that does not fetch it itself.
     """
 
     providers: dict[str, ProviderRow] = Field(default_factory=dict[str, ProviderRow])
@@ -182,6 +203,8 @@ class Policy(Row):
     allow_direct_models: bool = False
     client_keys: Annotated[tuple[ClientKey, ...], Field(strict=False)] = ()
     default_provider: ProviderName | None = None
+    reasoning_store: ReasoningStoreRow = ReasoningStoreRow()
+    media: MediaRules = MediaRules()
 
     @model_validator(mode="after")
     def _keys_differ(self) -> "Policy":

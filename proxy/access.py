@@ -23,12 +23,12 @@ class Access:
 
     def __init__(self, keys: Iterable[str], hashed: Sequence[ClientKey]) -> None:
         self._callers = [
-            (hashlib.sha256(key.encode()).digest(), Caller(f"key {number}"))
+            _known(hashlib.sha256(key.encode()).digest(), f"key {number}")
             for number, key in enumerate(keys, start=1)
         ]
         for row in hashed:
             personas = None if row.personas is None else frozenset(row.personas)
-            self._callers.append((bytes.fromhex(row.sha256), Caller(row.name, personas)))
+            self._callers.append(_known(bytes.fromhex(row.sha256), row.name, personas))
 
     @property
     def open(self) -> bool:
@@ -58,6 +58,12 @@ class Access:
         if found is None:
             raise AccessDenied("Incorrect API key provided: it is none of this server's keys.")
         return found
+
+
+def _known(
+    digest: bytes, name: str, personas: frozenset[str] | None = None
+) -> tuple[bytes, Caller]:
+    return digest, Caller(name, personas, tenant=digest.hex())
 
 
 def _bearer(scope: Scope) -> bytes:

@@ -3,15 +3,21 @@
 import asyncio
 import builtins
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
 from policy.schema import ProviderRow, Target
 from proxy.call import Call
 from proxy.exchange import Exchange
+from proxy.reasoning_store import NO_REASONING_STORE, ReasoningStore
 from proxy.telemetry.spans import AttemptEnd, AttemptStart
-from translators.errors import ProviderError, TimeoutError
+from translators.errors import (
+    ExecutionPlatformError,
+    ProviderError,
+    TimeoutError,
+    TranslationError,
+)
 from translators.fidelity import Report
 from translators.protocol import Outcome
 from translators.wire.request import ChatCompletionRequest
@@ -26,9 +32,20 @@ TRACED = (
 
 
 class Attempt:
-    """Starts when it is made; `end` may be called more than once, the first call counts."""
+    """Starts when it is made; `end` may be called more than once, the first call counts.
 
-    __slots__ = ("_ended", "_span", "_started", "call", "exchange", "outcome", "target")
+    Attributes:
+        call: What goes along with it, and what is learned from it.
+        exchange: The request's record.
+        outcome: What is known of the answer, once there is one.
+        store: Keeps what the answer leaves for its next turn.
+        target: Who is asked.
+    """
+
+    __slots__ = (
+        *("_check", "_ended", "_kept", "_span", "_started"),
+        *("call", "exchange", "outcome", "store", "target"),
+    )
 
     def __init__(
         self,
@@ -38,6 +55,7 @@ class Attempt:
         row: ProviderRow,
         report: Report,
         reason: str,
+        check: Callable[[Report], None] | None = None,
     ) -> None:
         exchange.attempts += 1
         exchange.target = target
@@ -45,6 +63,9 @@ class Attempt:
         exchange.outcome = None
         self.exchange = exchange
         self._ended = False
+        self._check = check
+        self.store: ReasoningStore = NO_REASONING_STORE
+        self._kept: frozenset[str] = frozenset()
         self._started = time.perf_counter()
         self.target = target
         self.outcome: Outcome | None = None
@@ -62,7 +83,17 @@ class Attempt:
                 trace_context=row.trace_context,
             )
         )
-        self.call = Call(carrier=self._span.carrier)
+        self.call = Call(carrier=self._span.carrier, on_switch=self._switched)
+
+    def _switched(self, dialect: str, report: Report) -> None:
+        """Take the report of another API of the provider as this attempt's, if it is acceptable."""
+        if self._check is not None:
+            self._check(report)
+        self.exchange.report = report
+        self.exchange.span.event(
+            "ep.api.switched",
+            {"ep.upstream.name": self.target.provider, "ep.upstream.dialect": dialect},
+        )
 
     def opened(self, outcome: Outcome) -> None:
         """Say that an answer is coming; `outcome` is kept up to date by its translator."""
@@ -75,10 +106,25 @@ class Attempt:
         self._span.first_chunk(self.exchange.committed - self._started)
         # Nobody needs the request any more: it may be large, and the answer long.
         self.exchange.chat = None
+        self.exchange.media.clear()
+
+    def keep_reasoning(self) -> None:
+        """Keep what the calls carry that the answer has so far, for its next turn.
+
+        Called before the client gets a part of the answer: whatever becomes of the rest, a call
+        that it knows is a call that we know.
+        """
+        reasoning = self.outcome.reasoning if self.outcome is not None else {}
+        if len(reasoning) == len(self._kept):
+            return
+        more = {id: extra for id, extra in reasoning.items() if id not in self._kept}
+        self.store.remember(self.exchange.caller.tenant, more)
+        self._kept = frozenset(reasoning)
 
     def failed(self, error: BaseException) -> None:
         """Say that the attempt is over because of `error`."""
-        if isinstance(error, ProviderError):
+        if isinstance(error, ProviderError | TranslationError):
+            # A translation can fail here only where the provider refused the first one.
             self.end("upstream_error", error)
         elif isinstance(error, Exception):
             self.end("internal_error")
@@ -89,7 +135,9 @@ class Attempt:
         """Say that nobody waits for the rest. Whoever cancels knows why, and said so before."""
         self.end(self.exchange.cancelled_because)
 
-    def end(self, end_reason: str = "completed", error: ProviderError | None = None) -> None:
+    def end(
+        self, end_reason: str = "completed", error: ExecutionPlatformError | None = None
+    ) -> None:
         """Say that the attempt is over."""
         if self._ended:
             return
@@ -97,6 +145,8 @@ class Attempt:
         exchange = self.exchange
         if exchange.committed is None:
             self._wait_is_over()
+        else:
+            self.keep_reasoning()
         exchange.end_reason = end_reason
         self._span.end(
             AttemptEnd(

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from policy import build
+from policy.clouds import NO_CLOUD
 from policy.document import Document, parse
 from policy.errors import PolicyError
 from policy.schema import Policy, ProviderRow
 from policy.spelling import did_you_mean, listed
+from proxy.cloud import cloud_reason, in_place
 from proxy.environment import (
     ConfigurationError,
     is_key_name,
@@ -61,6 +64,8 @@ class Settings:
         strict: Overrides the policy's `strict`; None: as the policy says (`EP_STRICT`).
         default_provider: Overrides the policy's (`EP_DEFAULT_PROVIDER`).
         log_level: Of `LOG_LEVELS` (`EP_LOG_LEVEL`).
+        redis_url: Where server processes share the reasoning of models (`EP_REDIS_URL`); None:
+            each keeps its own.
     """
 
     policy: Path | None = None
@@ -77,6 +82,7 @@ class Settings:
     strict: bool | None = None
     default_provider: str | None = None
     log_level: str = "info"
+    redis_url: SecretStr | None = None
 
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
@@ -141,6 +147,17 @@ def _keys(value: str) -> tuple[SecretStr, ...]:
     return tuple(SecretStr(key) for key in keys)
 
 
+def _redis_url(value: str) -> SecretStr:
+    try:
+        parts = urlsplit(value)
+        placed = parts.path if parts.scheme == "unix" else parts.hostname and parts.port != 0
+    except ValueError:
+        placed = parts = None
+    if parts is None or parts.scheme not in ("redis", "rediss", "unix") or not placed:
+        raise _Wrong("an address such as redis://localhost:6379/0, rediss://… or unix:///path")
+    return SecretStr(value)
+
+
 SETTINGS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "EP_POLICY": ("policy", Path),
     "EP_HOST": ("host", _host),
@@ -156,10 +173,11 @@ SETTINGS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "EP_STRICT": ("strict", _switch),
     "EP_DEFAULT_PROVIDER": ("default_provider", str),
     "EP_LOG_LEVEL": ("log_level", _log_level),
+    "EP_REDIS_URL": ("redis_url", _redis_url),
 }
 """Variable to the field of `Settings` it sets, and its reader."""
 
-_SECRET: Final = frozenset({"EP_CLIENT_KEYS"})
+_SECRET: Final = frozenset({"EP_CLIENT_KEYS", "EP_REDIS_URL"})
 
 _NOT_SETTINGS: Final = frozenset({"EP_RECORDED_TRAFFIC", "EP_API_KEY"})
 """`EP_` variables that others read: the tests, and `chat --url` for its client key."""
@@ -265,11 +283,17 @@ def _with_environment(policy: Policy, found: Mapping[str, str]) -> Policy:
         for name in sorted(keys)
         if name in found and not _is_key(found[name])
     ]
+    try:
+        providers = {name: in_place(row, found) for name, row in policy.providers.items()}
+    except ValueError as error:
+        wrong.append(str(error))
+    else:
+        changes["providers"] = providers
     given = [name for name in found if is_key_name(name) and name not in _NOT_SETTINGS]
     wrong += unknown_variables(given, {n for n in keys if n[:3] == "EP_"})
     if wrong:
         raise ConfigurationError(*wrong)
-    return policy.replace(**changes) if changes else policy
+    return policy.replace(**changes)
 
 
 def _is_key(value: str) -> bool:
@@ -293,6 +317,8 @@ def availability(
 def _reason(row: ProviderRow, environ: Mapping[str, str], dialects: Collection[str]) -> str | None:
     if row.dialect not in dialects:
         return f"the dialect `{row.dialect}` is not part of this version yet"
+    if row.credentials is not None:
+        return cloud_reason(row, environ, has_key=api_key(row, environ) is not None)
     if row.api_key_env and api_key(row, environ) is None:
         return f"no API key: set {' or '.join(row.api_key_env)}"
     return None
@@ -343,6 +369,7 @@ def with_sandbox(policy: Policy, sandbox: SandboxUrls) -> Policy:
     """
     urls = {
         "openai_chat": sandbox.openai_base_url,
+        "openai_responses": sandbox.openai_base_url,
         "anthropic_messages": sandbox.anthropic_base_url,
         "gemini_generate": sandbox.gemini_base_url,
     }
@@ -360,6 +387,7 @@ def _in_sandbox(row: ProviderRow, url: str) -> ProviderRow:
             "base_url": url,
             "api_key_env": tuple(_SANDBOX_KEYS),
             "api_key_header": None,
+            **NO_CLOUD,
             "headers": {},
             "query": {},
         }

@@ -45,6 +45,8 @@ class Delivery:
                 self._exchange.error = error
             self._attempt.failed(error)
             raise
+        if self._answer.outcome.reasoning:
+            self._attempt.keep_reasoning()
         self._exchange.chunks += len(batch)
         return batch
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import TypeVar
 
@@ -21,6 +22,7 @@ from proxy.delivery import Delivery
 from proxy.exchange import Exchange
 from proxy.preparation import Preparation
 from proxy.provider import AnswerStream, Prepared
+from proxy.reasoning_store import NO_REASONING_STORE, ReasoningStore
 from translators.errors import (
     AccessDenied,
     ExecutionPlatformError,
@@ -50,12 +52,14 @@ class Engine:
         preparation: Makes requests ready for a provider.
         timeout: Seconds that an answer may take to begin, over all attempts; also a whole
             answer that is not streamed.
+        reasoning: Keeps what answers leave for their next turn.
     """
 
     policy: Policy
     availability: Mapping[str, str | None]
     preparation: Preparation
     timeout: float = 300.0
+    reasoning: ReasoningStore = NO_REASONING_STORE
 
     def decide(self, exchange: Exchange) -> Decision:
         """Choose where the request may go.
@@ -125,7 +129,8 @@ class Engine:
             position, prepared = current
             target = decision.targets[position]
             following: _Askable | None = None
-            reason = "fallback" if failure else "initial"
+            check = partial(self.preparation.check_strict, exchange, target)
+            reason = "fallback" if exchange.attempts else "initial"
             while True:
                 attempt = Attempt(
                     exchange,
@@ -133,9 +138,17 @@ class Engine:
                     row=self.policy.providers[target.provider],
                     report=prepared.report,
                     reason=reason,
+                    check=check,
                 )
+                attempt.store = self.reasoning
                 try:
                     return await run(prepared, attempt)
+                except TranslationError as error:
+                    # The API that the provider referred to cannot express the request.
+                    refusals.append(error)
+                    _rejected(exchange, target, error)
+                    following = await self._next_askable(exchange, decision, position + 1, refusals)
+                    break
                 except ProviderError as error:
                     error.provider = target.provider
                     failure = error
@@ -222,8 +235,12 @@ class Engine:
     async def _begin(self, prepared: Prepared, attempt: Attempt) -> Delivery:
         answer: AnswerStream | None = None
         try:
-            limit = self._limit(attempt.exchange, attempt.target.timeouts.first_token)
-            async with TimeLimit("first_token", limit):
+            timeouts = attempt.target.timeouts
+            phase, seconds = "first_token", timeouts.first_token
+            if prepared.contract is not None:
+                # It is held back until it was checked: its beginning is its end.
+                phase, seconds = "total", timeouts.total
+            async with TimeLimit(phase, self._limit(attempt.exchange, seconds)):
                 answer = await prepared.open(attempt.call)
                 attempt.opened(answer.outcome)
                 head = await _read_head(answer)

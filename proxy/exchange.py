@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 
 from policy.decision import Decision
 from policy.schema import Target
+from proxy.media.addresses import MediaProblem
 from proxy.telemetry.spans import NO_TELEMETRY, RequestSpan
 from translators.errors import ExecutionPlatformError
 from translators.fidelity import Report
+from translators.media import Media
 from translators.protocol import Outcome
 from translators.wire.request import ChatCompletionRequest
 
@@ -20,12 +22,16 @@ class Caller:
     """Who asks.
 
     Attributes:
-        name: Of the client key; never the key itself.
+        name: Of the client key, for logs and spans; never the key itself. Another key may get it:
+            keys of the environment are numbered.
         personas: The personas the key may use; None for all.
+        tenant: Whose data are whose: another one for another key, and the same for the same key
+            whatever its name is. Not for logs.
     """
 
     name: str = "anonymous"
     personas: frozenset[str] | None = None
+    tenant: str = field(default="anonymous", repr=False)
 
 
 ANYBODY = Caller()
@@ -41,11 +47,13 @@ class Exchange:
         caller: Who asks.
         strict: Refuse a request of which a provider would ignore something.
         span: The request's span.
+        media: What was fetched for it, or why it could not be, by address.
         started: `time.perf_counter()` when the request had been read.
         decision: Where it may go, and why.
         target: The provider and model that answer, or were tried last.
         report: What that provider's dialect does not carry over.
         untranslatable: Providers passed over for what their API cannot express, with the parameter.
+        restored: Calls of the conversation whose reasoning was put back for this provider.
         attempts: Calls of providers so far.
         waited: Seconds spent waiting for providers until the answer began.
         committed: `time.perf_counter()` when the answer began.
@@ -64,11 +72,13 @@ class Exchange:
     caller: Caller = ANYBODY
     strict: bool = False
     span: RequestSpan = field(default_factory=lambda: NO_TELEMETRY.request({}))
+    media: dict[str, Media | MediaProblem] = field(default_factory=dict[str, Media | MediaProblem])
     started: float = field(default_factory=time.perf_counter)
     decision: Decision | None = None
     target: Target | None = None
     report: Report = field(default_factory=Report)
     untranslatable: tuple[tuple[str, str], ...] = ()
+    restored: int = 0
     attempts: int = 0
     waited: float = 0.0
     committed: float | None = None
@@ -130,6 +140,8 @@ class Exchange:
             attributes["ep.model.served"] = (
                 self.outcome.model if self.outcome and self.outcome.model else self.target.model
             )
+        if self.restored:
+            attributes["ep.reasoning.restored"] = self.restored
         return attributes
 
 

@@ -86,19 +86,30 @@ class HttpClient:
             response_class=_Response,
         )
 
-    async def request(
-        self, url: str, *, body: bytes | None, headers: Mapping[str, str], connect: float
+    async def post(
+        self, url: str, *, body: bytes, headers: Mapping[str, str], connect: float
     ) -> aiohttp.ClientResponse:
-        """Send a request, a GET where there is no body; return the answer with its headers.
+        """Send a request; return the answer as soon as its headers are there.
 
         Whoever takes the response closes it. Cancelling this closes the connection.
 
         Raises:
             ProviderError: No answer came.
         """
+        return await self._request("POST", url, body, headers, connect)
+
+    async def get(
+        self, url: str, *, headers: Mapping[str, str], connect: float
+    ) -> aiohttp.ClientResponse:
+        """Ask for what stands at a URL; all else is as with `post`."""
+        return await self._request("GET", url, None, headers, connect)
+
+    async def _request(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], connect: float
+    ) -> aiohttp.ClientResponse:
         try:
             return await self._session.request(
-                "GET" if body is None else "POST",
+                method,
                 url,
                 data=body,
                 headers=headers,
@@ -144,13 +155,14 @@ class _Body:
         *,
         idle: float | None,
         total: float | None,
+        began: float | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._response = response
         self._ticker = ticker
         self._idle = idle
         self._total = total
-        self._deadline = None if total is None else self._loop.time() + total
+        self._deadline = None if total is None else (began or self._loop.time()) + total
         self._since: float | None = None
         self._expired: ProviderTimeout | None = None
         if idle is not None or total is not None:
@@ -253,7 +265,7 @@ class HttpTransport:
         headers: Credentials, and what the provider's row adds.
         query: Encoded query string without `?`, or empty.
         timeouts: Seconds, from the provider's row.
-        authorize: Makes the credential of each request; None: it stands in `headers`, or none is needed.
+        authorize: Makes the credential of each request; None: `headers` hold all that is needed.
     """
 
     client: HttpClient
@@ -279,7 +291,10 @@ class HttpTransport:
             HttpStatusError: The status is not a success.
             ProviderError: No answer came, or it broke off.
         """
-        return await self._whole(await self._request(path, None, headers, Call()))
+        response = await self.client.get(
+            self._url(path), headers={**self.headers, **headers}, connect=self.timeouts.connect
+        )
+        return await self._whole(await self._accepted(response, Call()))
 
     async def _whole(self, response: aiohttp.ClientResponse) -> bytes:
         # An answer in one piece is silent until it is there: the engine limits the whole.
@@ -305,31 +320,34 @@ class HttpTransport:
         if response.content_type == "application/json":
             # An error that a server forgot to give a status, or an answer in one piece.
             raise await _refusal(response, self.client.ticker)
-        timeouts = self.timeouts
-        return HttpEvents(
-            _Body(response, self.client.ticker, idle=timeouts.idle, total=timeouts.total)
-        )
+        # The limit is the answer's, however many follow-ups it takes.
+        began = call.began = call.began or asyncio.get_running_loop().time()
+        idle, total = self.timeouts.idle, self.timeouts.total
+        return HttpEvents(_Body(response, self.client.ticker, idle=idle, total=total, began=began))
 
     async def aclose(self) -> None:
         """Nothing to close: the connections are the client's."""
 
-    async def _post(self, request: HttpRequest, call: Call) -> aiohttp.ClientResponse:
-        return await self._request(request.path, encode(request.body), request.headers, call)
-
-    async def _request(
-        self, path: str, body: bytes | None, headers: Mapping[str, str], call: Call
-    ) -> aiohttp.ClientResponse:
+    def _url(self, path: str) -> str:
         joint = "&" if "?" in path else "?"
-        url = f"{self.base_url}{path}{joint}{self.query}" if self.query else self.base_url + path
-        headers = {**self.headers, **headers, **call.carrier}
+        return f"{self.base_url}{path}{joint}{self.query}" if self.query else self.base_url + path
+
+    async def _post(self, request: HttpRequest, call: Call) -> aiohttp.ClientResponse:
+        url, body = self._url(request.path), encode(request.body)
+        headers = {**self.headers, **request.headers, **call.carrier}
         if self.authorize is not None:
-            headers |= await self.authorize(url, body or b"")
-        response = await self.client.request(
+            headers |= await self.authorize(url, body)
+        response = await self.client.post(
             url, body=body, headers=headers, connect=self.timeouts.connect
         )
-        received = response.headers
+        return await self._accepted(response, call)
+
+    async def _accepted(
+        self, response: aiohttp.ClientResponse, call: Call
+    ) -> aiohttp.ClientResponse:
+        headers = response.headers
         call.status = response.status
-        call.request_id = received.get("x-request-id") or received.get("request-id")
+        call.request_id = headers.get("x-request-id") or headers.get("request-id")
         if response.status != 200:
             raise await _refusal(response, self.client.ticker)
         return response

@@ -8,15 +8,22 @@ cannot give in one go (several choices, checked JSON) is arranged for.
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from policy.decision import Decision
+from policy.media import MediaRules
 from policy.personas import apply
 from policy.schema import Policy, Target
+from proxy.arranged import arranged
 from proxy.exchange import Exchange
+from proxy.media.fetcher import MediaFetcher
 from proxy.provider import ChatProvider, Prepared
+from proxy.reasoning_store import NO_REASONING_STORE, ReasoningStore
 from translators.errors import TranslationError
+from translators.fidelity import Report
 from translators.protocol import ResponseContext
+from translators.reasoning import VENDORS, bare_calls, of_vendor, restore
 from translators.wire.request import ChatCompletionRequest
 
 __all__ = ["Preparation"]
@@ -30,11 +37,15 @@ class Preparation:
         policy: For the personas.
         providers: Those that can be used.
         strict: Refuse a request of which a provider would ignore something.
+        reasoning: What earlier answers left for their next turn.
+        media: Fetches the media that a provider does not fetch itself.
     """
 
     policy: Policy
     providers: Mapping[str, ChatProvider]
     strict: bool = False
+    reasoning: ReasoningStore = NO_REASONING_STORE
+    media: MediaFetcher = field(default_factory=lambda: MediaFetcher(MediaRules()))
 
     async def prepare(self, exchange: Exchange, decision: Decision, target: Target) -> Prepared:
         """Return the exchange's request, ready to be sent to `target`.
@@ -43,16 +54,51 @@ class Preparation:
             TranslationError: The target's API cannot express it, or would ignore something and
                 the request is strict.
         """
-        # Made anew for each target and let go: most requests have only one.
-        chat = apply(exchange.request, self.policy.personas.get(decision.persona))
+        chat = await self.chat_for(exchange, decision, target)
         provider = self.providers[target.provider]
         context = _context(exchange, chat, target)
-        prepared = provider.prepare(chat, model=target.model, context=context)
-        self._check_strict(exchange, prepared, target)
+        prepare = partial(provider.prepare, model=target.model, context=context)
+        prepared = arranged(prepare, chat, context)
+        self.check_strict(exchange, target, prepared.report)
         return prepared
 
-    def _check_strict(self, exchange: Exchange, prepared: Prepared, target: Target) -> None:
-        ignored = prepared.report.ignored
+    async def chat_for(
+        self, exchange: Exchange, decision: Decision, target: Target
+    ) -> ChatCompletionRequest:
+        """Return the exchange's request as it is to be translated for `target`.
+
+        Raises:
+            TranslationError: A medium that the target would not fetch cannot be had.
+        """
+        # Made anew for each target and let go: most requests have only one.
+        chat = apply(exchange.request, self.policy.personas.get(decision.persona))
+        chat = await self._with_reasoning(exchange, chat, target)
+        if addresses := self.providers[target.provider].media_to_fetch(chat):
+            chat = await self.media.put_in_place(
+                exchange, chat, addresses, provider=target.provider
+            )
+        return chat
+
+    async def _with_reasoning(
+        self, exchange: Exchange, chat: ChatCompletionRequest, target: Target
+    ) -> ChatCompletionRequest:
+        """Return `chat` with what its calls carried, where the client did not send it back."""
+        exchange.restored = 0
+        provider, row = self.providers[target.provider], self.policy.providers[target.provider]
+        vendor = VENDORS.get(provider.dialect(chat, model=target.model) or row.dialect)
+        if vendor is None or not (ids := bare_calls(chat.messages)):
+            return chat
+        entries = of_vendor(await self.reasoning.recall(exchange.caller.tenant, ids), vendor)
+        exchange.restored = len(entries)
+        return restore(chat, entries)
+
+    def check_strict(self, exchange: Exchange, target: Target, report: Report) -> None:
+        """Refuse a request of which `target` would ignore something, where it is strict.
+
+        Raises:
+            TranslationError: It names the first of what would be ignored.
+        """
+        ignored = report.ignored
         if ignored and (exchange.strict or self.strict):
             raise TranslationError(
                 f"`{ignored[0]}` would be ignored by the provider `{target.provider}`, and "

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 from proxy.call import Call
-from translators.errors import ProviderError
+from translators.errors import ProviderError, TimeoutError
 from translators.fidelity import Report
 from translators.fold import join
 from translators.protocol import (
@@ -136,6 +136,10 @@ class Prepared(Protocol):
 class ChatProvider(Protocol):
     """What the engine sees of a provider: its native types are hidden."""
 
+    def dialect(self, chat: ChatCompletionRequest, *, model: str) -> str | None:
+        """Return the dialect that `chat` would be sent in; None: that of the provider's row."""
+        ...
+
     def media_to_fetch(self, chat: ChatCompletionRequest) -> Sequence[str]:
         """Return the addresses of media in `chat` that the provider would not fetch itself."""
         ...
@@ -168,6 +172,10 @@ class Provider(Generic[RequestT, ResponseT, EventT]):
     translator: Translator[RequestT, ResponseT, EventT]
     transport: Transport[RequestT, ResponseT, EventT]
     map_error: MapError
+
+    def dialect(self, chat: ChatCompletionRequest, *, model: str) -> str | None:
+        """Return None: there is only one."""
+        return None
 
     def media_to_fetch(self, chat: ChatCompletionRequest) -> Sequence[str]:
         """Return the addresses of media in `chat` that the provider would not fetch itself."""
@@ -330,6 +338,9 @@ class TranslatedStream(Generic[RequestT, ResponseT, EventT]):
         except ProviderError:
             # The connection's own failure says more than that something is missing.
             raise failure from None
+        if self._state.follow_up is not None and isinstance(failure, TimeoutError):
+            # The rest could be asked for, but there is no time left for it.
+            raise failure
         self._over = True
         return chunks
 

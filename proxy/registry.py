@@ -16,6 +16,7 @@ Factory = Callable[..., ChatProvider]
 # whatever its vendor's SDK weighs.
 BUILT_IN: Mapping[str, str] = {
     "openai_chat": "proxy.providers.openai_chat",
+    "openai_responses": "proxy.providers.openai_responses",
     "anthropic_messages": "proxy.providers.anthropic_messages",
     "gemini_generate": "proxy.providers.gemini_generate",
 }

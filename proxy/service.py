@@ -2,9 +2,10 @@
 
 import os
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import cast
 
 from starlette.types import Scope
@@ -12,6 +13,7 @@ from starlette.types import Scope
 from policy.schema import Policy
 from proxy.access import Access
 from proxy.config import (
+    ConfigurationError,
     Settings,
     api_keys,
     availability,
@@ -24,13 +26,23 @@ from proxy.decision_log import DecisionLog, LineWriter
 from proxy.engine import Engine
 from proxy.health import Health
 from proxy.http import HttpClient
+from proxy.media.fetcher import MediaFetcher
 from proxy.preparation import Preparation
+from proxy.provider import ChatProvider
+from proxy.reasoning_store import NO_REASONING_STORE, MemoryReasoningStore, ReasoningStore
 from proxy.registry import create_provider
 from proxy.telemetry.setup import create_telemetry
 from proxy.telemetry.spans import Telemetry
 from proxy.ticker import Ticker
 
-__all__ = ["Configuration", "Service", "load_configuration", "open_service"]
+__all__ = [
+    "Configuration",
+    "Service",
+    "check_reasoning_store",
+    "load_configuration",
+    "open_service",
+    "reasoning_store",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +83,16 @@ def load_configuration() -> Configuration:
     """Read environment, `.env` and policy.
 
     Raises:
-        ConfigurationError: A variable is wrong.
+        ConfigurationError: A variable is wrong, or the package it needs is missing.
         PolicyError: The policy file is wrong.
     """
     environment = load_environment()
     for name, value in environment.items():
-        # The OpenTelemetry SDK reads its variables itself, and knows nothing of `.env`.
-        if name.startswith("OTEL_"):
+        # OpenTelemetry's and the clouds' libraries read these themselves, and know no `.env`.
+        if name.startswith(("OTEL_", "GOOGLE_", "CLOUDSDK_", "AWS_")):
             os.environ.setdefault(name, value)
     settings = load_settings(environment)
+    check_reasoning_store(settings)
     return Configuration(settings, load_policy(settings.policy, environment), environment)
 
 
@@ -105,23 +118,22 @@ async def open_service(configuration: Configuration) -> AsyncGenerator[Service]:
         client = HttpClient(ticker)
         stack.push_async_callback(client.aclose)
         reasons = availability(policy, environment)
-        keys = api_keys(policy, environment)
-        providers = {
-            name: create_provider(
-                row,
-                key=keys[name].get_secret_value() if name in keys else None,
-                client=client,
-            )
-            for name, row in policy.providers.items()
-            if reasons[name] is None
-        }
+        usable = [name for name, reason in reasons.items() if reason is None]
+        providers = _providers(policy, usable, environment, client)
         for provider in providers.values():
             stack.push_async_callback(provider.aclose)
+        reasoning = reasoning_store(settings, policy)
+        stack.push_async_callback(reasoning.aclose)
+        media = MediaFetcher(policy.media, request_timeout=settings.timeout)
+        stack.callback(media.close)
         engine = Engine(
             policy=policy,
             availability=reasons,
-            preparation=Preparation(policy, providers, strict=policy.strict),
+            preparation=Preparation(
+                policy, providers, strict=policy.strict, reasoning=reasoning, media=media
+            ),
             timeout=settings.timeout,
+            reasoning=reasoning,
         )
         yield Service(
             settings=settings,
@@ -133,6 +145,59 @@ async def open_service(configuration: Configuration) -> AsyncGenerator[Service]:
             ticker=ticker,
             created=int(time.time()),
         )
+
+
+def _providers(
+    policy: Policy, names: Iterable[str], environment: Mapping[str, str], client: HttpClient
+) -> dict[str, ChatProvider]:
+    keys = api_keys(policy, environment)
+    return {
+        name: create_provider(
+            policy.providers[name],
+            key=keys[name].get_secret_value() if name in keys else None,
+            client=client,
+        )
+        for name in names
+    }
+
+
+def check_reasoning_store(settings: Settings) -> None:
+    """Check what `EP_REDIS_URL` needs before anything is started; Redis itself may be down.
+
+    Raises:
+        ConfigurationError: The package is missing, or the address has options that are wrong.
+    """
+    if settings.redis_url is None:
+        return
+    if find_spec("redis") is None:
+        raise ConfigurationError(
+            "EP_REDIS_URL: the package `redis` is not installed: install "
+            "`execution-platform[redis]`, or unset the variable."
+        )
+    # Imported here: it takes 0.2 s, and nobody else needs it.
+    from proxy.reasoning_redis import check_url  # noqa: PLC0415
+
+    try:
+        check_url(settings.redis_url.get_secret_value())
+    except ValueError:
+        raise ConfigurationError(
+            "EP_REDIS_URL: the address is not right: its path is the number of a database, and "
+            "behind `?` stand options of redis-py, for instance ?ssl_cert_reqs=none."
+        ) from None
+
+
+def reasoning_store(settings: Settings, policy: Policy) -> ReasoningStore:
+    """Return the store for models' reasoning that a configuration asks for."""
+    bounds = policy.reasoning_store
+    if not bounds.enabled:
+        return NO_REASONING_STORE
+    if settings.redis_url is None:
+        return MemoryReasoningStore(
+            max_entries=bounds.max_entries, max_bytes=bounds.max_bytes, max_age=bounds.max_age
+        )
+    from proxy.reasoning_redis import RedisReasoningStore  # noqa: PLC0415
+
+    return RedisReasoningStore(settings.redis_url.get_secret_value(), max_age=bounds.max_age)
 
 
 def _decision_log(stack: AsyncExitStack, log_level: str) -> DecisionLog:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.providers import UPSTREAM_KEY, closed_port, deaf_port, standard_policy
 from tests.recordings import recorded_folder
+from tests.redis_server import redis_server_missing
 from tests.serving import Proxy, SandboxProcess
 
 # What these assert is told in full, as in a test.
@@ -15,8 +16,12 @@ pytest.register_assert_rewrite("tests.golden_files", "tests.translators")
 
 def pytest_sessionstart() -> None:
     """In CI a part that is missing is a failure; elsewhere its tests are skipped and say so."""
-    if os.environ.get("CI") == "true" and not recorded_folder().is_dir():
+    if os.environ.get("CI") != "true":
+        return
+    if not recorded_folder().is_dir():
         raise pytest.UsageError(f"CI needs the recorded traffic, and {recorded_folder()} is empty")
+    if (missing := redis_server_missing()) is not None:
+        raise pytest.UsageError(f"CI needs Redis: {missing}")
 
 
 @pytest.fixture(scope="session")

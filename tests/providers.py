@@ -14,6 +14,8 @@ UPSTREAM_KEY = "upstream-key-8c41b7"
 
 PROMPT = "You are the persona of the tests."
 
+# What a test plays is the answer to one request.
+_QUIET = {"discover": False}
 _SHORT = {"connect": 0.4, "first_token": 0.5, "idle": 0.5}
 
 
@@ -40,9 +42,9 @@ def standard_policy(
         "dead": _row("openai_chat", f"http://127.0.0.1:{dead}/v1"),
         "deaf": _row("openai_chat", f"http://127.0.0.1:{deaf}/v1", timeouts=_SHORT),
         "scripted_openai": _row("openai_chat", f"{local}/v1", timeouts=_SHORT),
-        "scripted_anthropic": _row("anthropic_messages", local, timeouts=_SHORT),
+        "scripted_anthropic": {**_row("anthropic_messages", local, timeouts=_SHORT), **_QUIET},
         "endless_openai": _row("openai_chat", f"{local}/v1"),
-        "endless_anthropic": _row("anthropic_messages", local),
+        "endless_anthropic": {**_row("anthropic_messages", local), **_QUIET},
     }
     chains = {
         "openai_first": ["openai", "anthropic"],

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Mapping
 
+from policy.clouds import NO_CLOUD
 from policy.decision import decide
 from policy.schema import Policy
 from proxy.cli.table import columns
@@ -88,6 +89,7 @@ def available(
     if not sandbox:
         return availability(policy, environment)
     keyless = {
-        name: row.model_copy(update={"api_key_env": ()}) for name, row in policy.providers.items()
+        name: row.model_copy(update={"api_key_env": (), "base_url": "http://sandbox", **NO_CLOUD})
+        for name, row in policy.providers.items()
     }
     return availability(policy.replace(providers=keyless), environment)

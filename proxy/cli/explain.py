@@ -1,18 +1,15 @@
 """`explain`: where a request would go, and why."""
 
 import argparse
-import sys
-from pathlib import Path
-
-import msgspec
 
 from policy.decision import Decision, decide
 from policy.personas import apply
 from proxy.cli.check import available, plain_request
+from proxy.cli.request_file import read_request
 from proxy.cli.table import columns
 from proxy.service import load_configuration
-from translators.errors import InvalidRequest, NoProvider
-from translators.wire.request import ChatCompletionRequest, parse_request
+from translators.errors import NoProvider
+from translators.wire.request import ChatCompletionRequest
 
 __all__ = ["run"]
 
@@ -60,12 +57,4 @@ def _print(decision: Decision) -> None:
 def _request(path: str | None, persona: str) -> ChatCompletionRequest:
     if path is None:
         return plain_request(persona)
-    try:
-        text = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-    except OSError as error:
-        raise InvalidRequest(f"--request {path}: {error.strerror}.") from None
-    try:
-        body = msgspec.json.decode(text, type=dict[str, object])
-    except msgspec.DecodeError as error:
-        raise InvalidRequest(f"--request {path}: not a JSON object: {error}.") from None
-    return parse_request(msgspec.json.encode({**body, "model": persona}))
+    return read_request(path, persona=persona, called=f"--request {path}")

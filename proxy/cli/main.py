@@ -103,6 +103,14 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument(
         "--request", metavar="FILE", help="JSON body of a request (- for standard input)"
     )
+    models = command("models", "list a provider's models, as its API describes them")
+    models.add_argument(
+        "provider", nargs="?", help="a provider of the Messages API (default: every one with a key)"
+    )
+    models.add_argument("--json", action="store_true", help="the API's own objects, one list")
+    _tokens_options(
+        command("tokens", "count the tokens of a request's prompt, by asking its provider")
+    )
     chat = command("chat", "talk to a persona; answers are streamed, /exit or Ctrl-D ends it")
     chat.add_argument("persona", help="the persona to talk to")
     chat.add_argument(
@@ -122,6 +130,17 @@ def _serve_options(serve: argparse.ArgumentParser) -> None:
         action="store_true",
         help="without client keys, listen on other addresses than loopback all the same",
     )
+
+
+def _tokens_options(tokens: argparse.ArgumentParser) -> None:
+    tokens.add_argument(
+        "file", metavar="FILE", help="JSON body of a request (- for standard input)"
+    )
+    tokens.add_argument("--persona", help="the persona (default: the request's `model`)")
+    tokens.add_argument(
+        "--provider", help="one of the persona's providers (default: the one that would be asked)"
+    )
+    tokens.add_argument("--json", action="store_true", help="one JSON object")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,15 @@
-"""Google's Gemini API."""
+"""Google's Gemini API: its own, and the one in Google's cloud (Vertex)."""
 
 from policy.schema import ProviderRow
 from proxy.http import HttpClient
-from proxy.providers.over_http import HttpProvider, http_provider
+from proxy.provider import Provider
+from proxy.providers.over_http import (
+    HttpProvider,
+    RewritingTransport,
+    error_map,
+    http_provider,
+    http_transport,
+)
 from translators.gemini_generate.errors import error_from_response
 from translators.gemini_generate.translator import GeminiGenerateTranslator
 
@@ -14,6 +21,8 @@ def create(row: ProviderRow, *, key: str | None, client: HttpClient) -> HttpProv
 
     The key goes into `x-goog-api-key`, never into the URL, where logs would show it.
     """
+    if row.credentials is not None:
+        return _on_vertex(row, client)
     credentials = {} if key is None else {row.api_key_header or "x-goog-api-key": key}
     translator = GeminiGenerateTranslator()
     if row.api_version is not None:
@@ -24,4 +33,17 @@ def create(row: ProviderRow, *, key: str | None, client: HttpClient) -> HttpProv
         credentials=credentials,
         translator=translator,
         error_from_response=error_from_response,
+    )
+
+
+def _on_vertex(row: ProviderRow, client: HttpClient) -> HttpProvider:
+    # Imported here: other rows need nothing of it.
+    from proxy.providers.vertex import GoogleToken, gemini_on_vertex  # noqa: PLC0415
+
+    transport = http_transport(row, client=client, credentials={}, authorize=GoogleToken())
+    rewrite = gemini_on_vertex(row.project or "", row.location or "")
+    # The version that google-genai asks for there, too.
+    translator = GeminiGenerateTranslator(api_version=row.api_version or "v1beta1", on_vertex=True)
+    return Provider(
+        translator, RewritingTransport(transport, rewrite), error_map(error_from_response)
     )

@@ -19,6 +19,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from proxy.telemetry import attributes as names
 from proxy.telemetry.spans import AttemptEnd, AttemptSpan, AttemptStart, Attributes, RequestSpan
 from translators.errors import ProviderError
+from translators.fidelity import Report
 from translators.protocol import Outcome
 
 __all__ = ["OtelTelemetry"]
@@ -204,19 +205,29 @@ def _attempt_attributes(start: AttemptStart) -> dict[str, Any]:
     for name, value in start.parameters.items():
         if value is not None and name in names.REQUEST_PARAMETERS:
             attributes[names.REQUEST_PARAMETERS[name]] = value
-    if start.report.ignored:
-        attributes[names.IGNORED] = [path[:200] for path in start.report.ignored[:50]]
-    if start.report.emulated:
-        attributes[names.EMULATED] = [path[:200] for path in start.report.emulated[:50]]
-    return attributes
+    reported = _report_attributes(start.report)
+    return attributes | {name: paths for name, paths in reported.items() if paths}
+
+
+def _report_attributes(report: Report) -> dict[str, list[str]]:
+    return {
+        names.IGNORED: [path[:200] for path in report.ignored[:50]],
+        names.EMULATED: [path[:200] for path in report.emulated[:50]],
+    }
 
 
 def _end_attributes(end: AttemptEnd) -> dict[str, Any]:
     attributes: dict[str, Any] = {names.END_REASON: end.end_reason}
     if end.chunks:
         attributes[names.CHUNKS] = end.chunks
+    if end.call.follow_ups:
+        attributes[names.FOLLOW_UPS] = end.call.follow_ups
     if end.call.status is not None:
         attributes[names.STATUS] = end.call.status
+    if end.call.dialect is not None:
+        attributes[names.ATTEMPT_DIALECT] = end.call.dialect
+    if end.call.report is not None:
+        attributes |= _report_attributes(end.call.report)
     if end.call.request_id is not None:
         attributes[names.UPSTREAM_REQUEST_ID] = end.call.request_id
     if end.outcome is not None:

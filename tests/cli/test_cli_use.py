@@ -25,6 +25,8 @@ COMMANDS = {
     "check": ["--policy", "--sandbox"],
     "personas": ["--policy"],
     "explain": ["--policy", "--sandbox", "--request", "persona"],
+    "models": ["--policy", "--sandbox", "--json", "provider"],
+    "tokens": ["--policy", "--sandbox", "--persona", "--provider", "--json", "FILE"],
     "chat": ["--policy", "--sandbox", "--url", "persona", "EP_API_KEY"],
 }
 

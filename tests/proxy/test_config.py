@@ -192,7 +192,8 @@ class TestShippedPolicy:
     def test_anthropics_capabilities_are_those_of_its_translator(self, policy: Policy) -> None:
         can = set(policy.providers["anthropic"].capabilities)
         assert can >= {"system_prompts", "streaming", "tool_calling", "vision", "pdf", "reasoning"}
-        assert not can & {"json_mode", "json_schema", "multiple_choices", "logprobs", "audio"}
+        assert can >= {"json_mode", "json_schema", "multiple_choices", "web_search"}
+        assert not can & {"logprobs", "audio", "audio_output"}
 
     def test_requests_go_where_they_can_be_served(self, policy: Policy) -> None:
         environ = {"OPENAI_API_KEY": "x", "ANTHROPIC_API_KEY": "y"}
@@ -203,8 +204,10 @@ class TestShippedPolicy:
 
         assert providers() == ["anthropic", "openai"]
         assert providers(stream=True, reasoning_effort="low") == ["anthropic", "openai"]
-        assert providers(response_format={"type": "json_object"}) == ["openai"]
-        assert providers(n=2) == ["openai"]
+        assert providers(response_format={"type": "json_object"}) == ["anthropic", "openai"]
+        assert providers(n=2) == ["anthropic", "openai"]
+        assert providers(web_search_options={}) == ["anthropic"]
+        assert providers(logprobs=True) == ["openai"]
 
     def test_only_the_shipped_files_are_needed(self, tmp_path: Path) -> None:
         code = "from proxy.config import load_policy; print(*load_policy(None, {}).personas)"
@@ -285,9 +288,11 @@ class TestOwnPolicy:
 
     def test_the_readmes_blocks_load(self, tmp_path: Path) -> None:
         readme = Path(__file__).parents[2] / "policy" / "README.md"
-        (block,) = readme.read_text(encoding="utf-8").split("```yaml\n")[1:]
-        policy = load_policy(write(tmp_path, block.split("```")[0]), {})
-        assert policy.providers["azure"].query == {"api-version": "2024-10-21"}
+        blocks = readme.read_text(encoding="utf-8").split("```yaml\n")[1:]
+        own, clouds = (load_policy(write(tmp_path, b.split("```")[0]), {}) for b in blocks)
+        assert own.providers["azure"].query == {"api-version": "2024-10-21"}
+        found = {row.credentials for row in clouds.providers.values()} - {None}
+        assert found == {"vertex", "bedrock", "foundry"}
 
 
 class TestEnvironmentOverPolicy:

@@ -1,0 +1,201 @@
+"""The same in Redis, where several server processes serve one client's conversation.
+
+Imported only where `EP_REDIS_URL` is set: `redis` is the extra `execution-platform[redis]`.
+
+1. Nothing fails and nobody waits for long because of Redis: a lookup that takes too long is
+   skipped, and writing is not part of any answer.
+2. What waits to be written is bounded, and is found by lookups of this process already.
+3. An entry names its key, and is believed only under it. A connection that was left in the
+   middle of a reply must not be able to give one caller another's entry.
+"""
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
+from typing import Any, cast
+
+import msgspec
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from translators.json import UNREADABLE, encode
+
+__all__ = ["RedisReasoningStore", "check_url"]
+
+LOOKUP_SECONDS = 0.25
+"""The longest that a request waits for a lookup."""
+
+WRITE_SECONDS = 2.0
+"""The longest that one batch of writes may take; also what is left to them at the end."""
+
+MOST_WAITING = 1000
+MOST_WAITING_BYTES = 16 * 1024 * 1024
+"""Entries and bytes that wait to be written; what comes on top of them is not kept."""
+
+BATCH = 100
+
+WARN_SECONDS = 60.0
+"""Between two lines in the log."""
+
+CONNECTIONS = 32
+
+log = logging.getLogger("execution_platform")
+
+
+def check_url(url: str) -> None:
+    """Check an address, its options included; nothing is connected.
+
+    Raises:
+        ValueError: It cannot be used. The text may hold parts of it.
+    """
+    try:
+        _pool(url).make_connection()
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+
+
+def _pool(url: str) -> BlockingConnectionPool:
+    # Protocol 2 is understood by every server, and by what stands before servers. Whoever wants
+    # a connection waits for it within a limit of its own.
+    return cast("Any", BlockingConnectionPool).from_url(
+        url,
+        protocol=2,
+        max_connections=CONNECTIONS,
+        timeout=None,
+        socket_connect_timeout=WRITE_SECONDS,
+        socket_timeout=WRITE_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+class RedisReasoningStore:
+    """Keeps entries in Redis, which bounds them by its `maxmemory`; the age is bounded here.
+
+    Args:
+        url: `redis://`, `rediss://` or `unix://`; may hold a password.
+        max_age: Seconds that an entry is kept.
+        clock: Seconds, for the log; never goes back.
+
+    Attributes:
+        failures: Lookups and writes that Redis did not serve.
+    """
+
+    def __init__(
+        self, url: str, *, max_age: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.failures = 0
+        self._redis = Redis.from_pool(_pool(url))
+        self._milliseconds = max(1, round(max_age * 1000))
+        self._clock = clock
+        self._warned: float | None = None
+        self._waiting: dict[str, bytes] = {}
+        self._waiting_bytes = 0
+        self._writer: asyncio.Task[None] | None = None
+
+    def remember(self, caller: str, reasoning: Mapping[str, Any]) -> None:
+        """Keep what the calls of an answer carry, soon."""
+        for id, extra in reasoning.items():
+            key = _key(caller, id)
+            value = encode([key, extra])
+            self._written(key)
+            size = self._waiting_bytes + len(value)
+            if len(self._waiting) >= MOST_WAITING or size > MOST_WAITING_BYTES:
+                self._failed("too much waits to be written")
+                continue
+            self._waiting[key] = value
+            self._waiting_bytes = size
+        if self._waiting and self._writer is None:
+            self._writer = asyncio.create_task(self._write(), name="reasoning-store")
+
+    async def recall(self, caller: str, ids: Sequence[str]) -> Mapping[str, Any]:
+        """Return what is known of the caller's calls with these ids."""
+        keys = {_key(caller, id): id for id in ids}
+        values = {key: self._waiting[key] for key in keys if key in self._waiting}
+        wanted = [key for key in keys if key not in values]
+        if wanted:
+            try:
+                async with asyncio.timeout(LOOKUP_SECONDS):
+                    found = await self._redis.mget(wanted)
+            except (RedisError, OSError, TimeoutError) as error:
+                self._failed(f"a lookup failed: {type(error).__name__}")
+            else:
+                pairs = zip(wanted, found, strict=True)
+                values |= {key: value for key, value in pairs if isinstance(value, bytes)}
+        entries = ((keys[key], self._entry(key, values[key])) for key in keys if key in values)
+        return {id: entry for id, entry in entries if entry is not None}
+
+    async def aclose(self) -> None:
+        """Write what waits to be written, within a few seconds, and let go."""
+        if (writer := self._writer) is not None:
+            done, _ = await asyncio.wait([writer], timeout=WRITE_SECONDS)
+            if not done:
+                writer.cancel()
+                with suppress(asyncio.CancelledError):
+                    await writer
+        with suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(WRITE_SECONDS):
+                await self._redis.aclose()
+                await self._redis.connection_pool.disconnect()
+
+    async def _write(self) -> None:
+        try:
+            while batch := list(islice(self._waiting.items(), BATCH)):
+                try:
+                    async with asyncio.timeout(WRITE_SECONDS):
+                        await self._write_batch(batch)
+                except (RedisError, OSError, TimeoutError) as error:
+                    self._failed(f"writing failed: {type(error).__name__}")
+                for key, value in batch:
+                    if self._waiting.get(key) is value:
+                        self._written(key)
+        finally:
+            self._writer = None
+
+    async def _write_batch(self, batch: list[tuple[str, bytes]]) -> None:
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for key, value in batch:
+                pipeline.set(key, value, px=self._milliseconds)
+            await pipeline.execute()
+
+    def _written(self, key: str) -> None:
+        self._waiting_bytes -= len(self._waiting.pop(key, b""))
+
+    def _entry(self, key: str, value: bytes) -> Any:
+        """Return the entry of a key; None where it is another's, or none of ours."""
+        try:
+            named, extra = cast("list[Any]", msgspec.json.decode(value))
+        except (*UNREADABLE, TypeError, ValueError):
+            named = extra = None
+        if named != key:
+            self._failed("an entry is not what was written")
+            return None
+        return extra
+
+    def _failed(self, what: str) -> None:
+        self.failures += 1
+        now = self._clock()
+        if self._warned is None or now - self._warned >= WARN_SECONDS:
+            self._warned = now
+            # No text of the error: it may tell the address.
+            log.warning(
+                "The store for reasoning in Redis: %s (failures so far: %d). "
+                "Clients that keep only the ids of calls go on without earlier thinking.",
+                what,
+                self.failures,
+            )
+
+
+def _key(caller: str, id: str) -> str:
+    """Return a key of fixed length that says nothing of its parts, and differs if they do."""
+    digest = hashlib.sha256(b"%d:%b:%b" % (len(caller), _bytes(caller), _bytes(id)))
+    return f"ep:reasoning:1:{digest.hexdigest()}"
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

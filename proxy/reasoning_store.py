@@ -1,0 +1,153 @@
+"""What answers left for their next turn, for clients that send back only the ids of calls.
+
+It is a model's reasoning: none of it goes into a log or a span, and no caller gets another's.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from translators.json import encode
+
+__all__ = ["NO_REASONING_STORE", "MemoryReasoningStore", "ReasoningStore"]
+
+
+class ReasoningStore(Protocol):
+    """Keeps entries of `Outcome.reasoning`, within bounds: whatever is in it may be gone."""
+
+    def remember(self, caller: str, reasoning: Mapping[str, Any]) -> None:
+        """Keep what the calls of an answer carry; nobody waits for it.
+
+        Args:
+            caller: Whose answer it is: the `tenant` of a `Caller`.
+            reasoning: By the calls' ids.
+        """
+        ...
+
+    async def recall(self, caller: str, ids: Sequence[str]) -> Mapping[str, Any]:
+        """Return what is known of the caller's calls with these ids; never fails."""
+        ...
+
+    async def aclose(self) -> None:
+        """Write what waits to be written, within a few seconds, and let go."""
+        ...
+
+
+class _Entry(NamedTuple):
+    value: bytes
+    expires: float
+
+
+_Key = tuple[str, str]
+
+ENTRY_BYTES = 500
+"""What an entry takes beside its value and its id: keys and links, as measured on CPython 3.11."""
+
+
+class MemoryReasoningStore:
+    """Keeps entries in the process; all operations take constant time for each entry.
+
+    The least recently used goes first: of a conversation, which is asked for in its order, what
+    remains is its end.
+
+    Args:
+        max_entries: Calls.
+        max_bytes: Of all entries together.
+        max_age: Seconds that an entry is kept, however often it is used. It is gone from the
+            memory with the next use of the store after that.
+        clock: Seconds; never goes back.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_entries: int,
+        max_bytes: int,
+        max_age: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
+        self._max_age = max_age
+        self._clock = clock
+        # By use, and by age. A plain dictionary finds its first key in linear time once many
+        # before it are gone.
+        self._entries: OrderedDict[_Key, _Entry] = OrderedDict()
+        self._ages: OrderedDict[_Key, None] = OrderedDict()
+        self._bytes = 0
+
+    @property
+    def bytes(self) -> int:
+        """The bytes of all entries."""
+        return self._bytes
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def remember(self, caller: str, reasoning: Mapping[str, Any]) -> None:
+        """Keep what the calls of an answer carry."""
+        now = self._clock()
+        self._expire(now)
+        for id, extra in reasoning.items():
+            key, entry = (caller, id), _Entry(encode(extra), now + self._max_age)
+            self._drop(key)
+            if _size(key, entry) > self._max_bytes:
+                continue
+            self._entries[key] = entry
+            self._ages[key] = None
+            self._bytes += _size(key, entry)
+        while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
+            self._drop(next(iter(self._entries)))
+
+    async def recall(self, caller: str, ids: Sequence[str]) -> Mapping[str, Any]:
+        """Return what is known of the caller's calls with these ids."""
+        self._expire(self._clock())
+        found: dict[str, Any] = {}
+        for id in ids:
+            key = (caller, id)
+            entry = self._entries.get(key)
+            if entry is not None:
+                self._entries.move_to_end(key)
+                found[id] = msgspec.json.decode(entry.value)
+        return found
+
+    async def aclose(self) -> None:
+        """Forget everything."""
+        self._entries.clear()
+        self._ages.clear()
+        self._bytes = 0
+
+    def _expire(self, now: float) -> None:
+        while self._ages:
+            oldest = next(iter(self._ages))
+            if self._entries[oldest].expires > now:
+                return
+            self._drop(oldest)
+
+    def _drop(self, key: _Key) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            del self._ages[key]
+            self._bytes -= _size(key, entry)
+
+
+def _size(key: _Key, entry: _Entry) -> int:
+    return len(entry.value) + len(key[1]) + ENTRY_BYTES
+
+
+class _NoReasoningStore:
+    def remember(self, caller: str, reasoning: Mapping[str, Any]) -> None:
+        pass
+
+    async def recall(self, caller: str, ids: Sequence[str]) -> Mapping[str, Any]:
+        return {}
+
+    async def aclose(self) -> None:
+        pass
+
+
+NO_REASONING_STORE: ReasoningStore = _NoReasoningStore()
+"""Keeps nothing."""
