@@ -98,10 +98,10 @@ class RedisReasoningStore:
         self._waiting_bytes = 0
         self._writer: asyncio.Task[None] | None = None
 
-    def remember(self, caller: str, reasoning: Mapping[str, Any]) -> None:
+    def remember(self, tenant: str, reasoning: Mapping[str, Any]) -> None:
         """Keep what the calls of an answer carry, soon."""
         for id, extra in reasoning.items():
-            key = _key(caller, id)
+            key = _key(tenant, id)
             value = encode([key, extra])
             self._written(key)
             size = self._waiting_bytes + len(value)
@@ -113,9 +113,9 @@ class RedisReasoningStore:
         if self._waiting and self._writer is None:
             self._writer = asyncio.create_task(self._write(), name="reasoning-store")
 
-    async def recall(self, caller: str, ids: Sequence[str]) -> Mapping[str, Any]:
+    async def recall(self, tenant: str, ids: Sequence[str]) -> Mapping[str, Any]:
         """Return what is known of the caller's calls with these ids."""
-        keys = {_key(caller, id): id for id in ids}
+        keys = {_key(tenant, id): id for id in ids}
         values = {key: self._waiting[key] for key in keys if key in self._waiting}
         wanted = [key for key in keys if key not in values]
         if wanted:
@@ -191,9 +191,9 @@ class RedisReasoningStore:
             )
 
 
-def _key(caller: str, id: str) -> str:
+def _key(tenant: str, id: str) -> str:
     """Return a key of fixed length that says nothing of its parts, and differs if they do."""
-    digest = hashlib.sha256(b"%d:%b:%b" % (len(caller), _bytes(caller), _bytes(id)))
+    digest = hashlib.sha256(b"%d:%b:%b" % (len(tenant), _bytes(tenant), _bytes(id)))
     return f"ep:reasoning:1:{digest.hexdigest()}"
 
 

@@ -18,16 +18,16 @@ __all__ = ["NO_REASONING_STORE", "MemoryReasoningStore", "ReasoningStore"]
 class ReasoningStore(Protocol):
     """Keeps entries of `Outcome.reasoning`, within bounds: whatever is in it may be gone."""
 
-    def remember(self, caller: str, reasoning: Mapping[str, Any]) -> None:
+    def remember(self, tenant: str, reasoning: Mapping[str, Any]) -> None:
         """Keep what the calls of an answer carry; nobody waits for it.
 
         Args:
-            caller: Whose answer it is: the `tenant` of a `Caller`.
+            tenant: Whose answer it is: the `tenant` of a `Caller`.
             reasoning: By the calls' ids.
         """
         ...
 
-    async def recall(self, caller: str, ids: Sequence[str]) -> Mapping[str, Any]:
+    async def recall(self, tenant: str, ids: Sequence[str]) -> Mapping[str, Any]:
         """Return what is known of the caller's calls with these ids; never fails."""
         ...
 
@@ -87,12 +87,12 @@ class MemoryReasoningStore:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def remember(self, caller: str, reasoning: Mapping[str, Any]) -> None:
+    def remember(self, tenant: str, reasoning: Mapping[str, Any]) -> None:
         """Keep what the calls of an answer carry."""
         now = self._clock()
         self._expire(now)
         for id, extra in reasoning.items():
-            key, entry = (caller, id), _Entry(encode(extra), now + self._max_age)
+            key, entry = (tenant, id), _Entry(encode(extra), now + self._max_age)
             self._drop(key)
             if _size(key, entry) > self._max_bytes:
                 continue
@@ -102,12 +102,12 @@ class MemoryReasoningStore:
         while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
             self._drop(next(iter(self._entries)))
 
-    async def recall(self, caller: str, ids: Sequence[str]) -> Mapping[str, Any]:
+    async def recall(self, tenant: str, ids: Sequence[str]) -> Mapping[str, Any]:
         """Return what is known of the caller's calls with these ids."""
         self._expire(self._clock())
         found: dict[str, Any] = {}
         for id in ids:
-            key = (caller, id)
+            key = (tenant, id)
             entry = self._entries.get(key)
             if entry is not None:
                 self._entries.move_to_end(key)
@@ -139,10 +139,10 @@ def _size(key: _Key, entry: _Entry) -> int:
 
 
 class _NoReasoningStore:
-    def remember(self, caller: str, reasoning: Mapping[str, Any]) -> None:
+    def remember(self, tenant: str, reasoning: Mapping[str, Any]) -> None:
         pass
 
-    async def recall(self, caller: str, ids: Sequence[str]) -> Mapping[str, Any]:
+    async def recall(self, tenant: str, ids: Sequence[str]) -> Mapping[str, Any]:
         return {}
 
     async def aclose(self) -> None:
