@@ -3,9 +3,9 @@
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from policy.rows import Row, problem
+from policy.rows import Row, problem, problems
 
 __all__ = ["MediaRules"]
 
@@ -35,7 +35,10 @@ class MediaRules(Row):
         max_bytes: Of one address.
         max_total_bytes: Of all addresses of one request.
         max_count: Different addresses in one request.
-        timeout: Seconds that all of a request's media may take.
+        max_memory_bytes: Of what is fetched for all requests together, until their answers begin;
+            one client key has at most half of it.
+        timeout: Seconds that all of a request's media may take, from when it is their turn, and
+            that are waited for the turn.
         allow_hosts: Hosts that may have private addresses, and speak plain HTTP: `host` on the
             ports 80 and 443, `host:port` on that port. All others must be public and speak HTTPS.
     """
@@ -44,7 +47,18 @@ class MediaRules(Row):
     max_bytes: int = Field(default=20 * MIB, ge=1)
     max_total_bytes: int = Field(default=40 * MIB, ge=1)
     max_count: int = Field(default=16, ge=1)
+    max_memory_bytes: int = Field(default=256 * MIB, ge=1)
     timeout: float = Field(default=10.0, gt=0)
     allow_hosts: Annotated[
         tuple[Annotated[str, AfterValidator(_host)], ...], Field(strict=False)
     ] = ()
+
+    @model_validator(mode="after")
+    def _a_request_has_room(self) -> "MediaRules":
+        if self.max_memory_bytes < self.max_total_bytes:
+            wrong = problem(
+                f"this is less than one request may have, {self.max_total_bytes}",
+                "Raise it, or lower `max_total_bytes`.",
+            )
+            raise problems([(("max_memory_bytes",), wrong)])
+        return self

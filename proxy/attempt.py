@@ -10,7 +10,7 @@ from typing import Any
 from policy.schema import ProviderRow, Target
 from proxy.call import Call
 from proxy.exchange import Exchange
-from proxy.reasoning_store import NO_REASONING_STORE, ReasoningStore
+from proxy.reasoning_store import NO_REASONING_STORE, ReasoningStore, in_realm
 from proxy.telemetry.spans import AttemptEnd, AttemptStart
 from translators.errors import (
     ExecutionPlatformError,
@@ -38,13 +38,14 @@ class Attempt:
         call: What goes along with it, and what is learned from it.
         exchange: The request's record.
         outcome: What is known of the answer, once there is one.
+        realm: Where the answer is given, as in `realm_of`.
         store: Keeps what the answer leaves for its next turn.
         target: Who is asked.
     """
 
     __slots__ = (
         *("_check", "_ended", "_kept", "_span", "_started"),
-        *("call", "exchange", "outcome", "store", "target"),
+        *("call", "exchange", "outcome", "realm", "store", "target"),
     )
 
     def __init__(
@@ -65,6 +66,7 @@ class Attempt:
         self._ended = False
         self._check = check
         self.store: ReasoningStore = NO_REASONING_STORE
+        self.realm = ""
         self._kept: frozenset[str] = frozenset()
         self._started = time.perf_counter()
         self.target = target
@@ -106,7 +108,8 @@ class Attempt:
         self._span.first_chunk(self.exchange.committed - self._started)
         # Nobody needs the request any more: it may be large, and the answer long.
         self.exchange.chat = None
-        self.exchange.media.clear()
+        self.exchange.recalled = None
+        self.exchange.let_media_go()
 
     def keep_reasoning(self) -> None:
         """Keep what the calls carry that the answer has so far, for its next turn.
@@ -118,7 +121,7 @@ class Attempt:
         if len(reasoning) == len(self._kept):
             return
         more = {id: extra for id, extra in reasoning.items() if id not in self._kept}
-        self.store.remember(self.exchange.caller.tenant, more)
+        self.store.remember(self.exchange.caller.tenant, in_realm(more, self.realm))
         self._kept = frozenset(reasoning)
 
     def failed(self, error: BaseException) -> None:

@@ -2,10 +2,31 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from translators.fidelity import Report
+from translators.json import encode
 
-__all__ = ["Call"]
+__all__ = ["Call", "SharedBody"]
+
+
+class SharedBody:
+    """The JSON of a request that is sent several times at once: all of them send the same bytes."""
+
+    __slots__ = ("_data", "_of")
+
+    def __init__(self) -> None:
+        self._of: Mapping[str, Any] | None = None
+        self._data = b""
+
+    def encode(self, body: Mapping[str, Any]) -> bytes:
+        """Return a body as JSON: the bytes of the last one, where it is the same."""
+        if body is not self._of:
+            data = encode(body)
+            # A cloud makes a body of its own of each request, and all of them are alike.
+            self._data = self._data if data == self._data else data
+            self._of = body
+        return self._data
 
 
 @dataclass(slots=True)
@@ -22,6 +43,7 @@ class Call:
         report: What that API's translation did not carry over, where the request was prepared for
             another one.
         on_switch: Told of such an API and its report, before the request is sent.
+        shared: Where the request is sent several times at once, until all answers have begun.
     """
 
     carrier: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -32,6 +54,11 @@ class Call:
     dialect: str | None = None
     report: Report | None = None
     on_switch: Callable[[str, Report], None] | None = None
+    shared: SharedBody | None = None
+
+    def encode(self, body: Mapping[str, Any]) -> bytes:
+        """Return the body of a request as JSON."""
+        return encode(body) if self.shared is None else self.shared.encode(body)
 
     def switch(self, dialect: str, report: Report) -> None:
         """Say that the request goes to another API of the provider than it was prepared for.

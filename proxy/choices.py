@@ -12,7 +12,7 @@ from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from proxy.call import Call
+from proxy.call import Call, SharedBody
 from proxy.provider import AnswerStream, Prepared
 from translators.choices import CombinedOutcome, combine
 from translators.chunks import ChunkBuilder
@@ -62,7 +62,11 @@ class Choices:
         Raises:
             ProviderError: One of them failed.
         """
-        return combine(await _all(choice.complete(call) for choice in self._each()))
+        call.shared = SharedBody()
+        try:
+            return combine(await _all(choice.complete(call) for choice in self._each()))
+        finally:
+            call.shared = None
 
     async def open(self, call: Call) -> "ChoiceStream":
         """Send it as often as there are choices; return their chunks as they come.
@@ -71,6 +75,7 @@ class Choices:
             ProviderError: One of them failed.
         """
         answers: list[AnswerStream] = []
+        call.shared = SharedBody()
 
         async def opened(choice: Prepared) -> AnswerStream:
             answer = await choice.open(call)
@@ -84,6 +89,9 @@ class Choices:
             for answer in answers:
                 await answer.aclose()
             raise
+        finally:
+            # The answers may be long, and nobody sends the request any more.
+            call.shared = None
 
     def _each(self) -> Iterable[Prepared]:
         return [self.prepared.for_choice(index) for index in range(self.prepared.choices)]

@@ -118,6 +118,8 @@ class Engine:
         except ExecutionPlatformError as error:
             exchange.error = error
             raise
+        finally:
+            exchange.let_media_go()
 
     async def _try_targets(
         self, exchange: Exchange, decision: Decision, run: _Run[ResultT]
@@ -141,6 +143,7 @@ class Engine:
                     check=check,
                 )
                 attempt.store = self.reasoning
+                attempt.realm = self.preparation.realm(target.provider)
                 try:
                     return await run(prepared, attempt)
                 except TranslationError as error:

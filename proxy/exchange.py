@@ -1,8 +1,9 @@
 """The record of one request: what the answer's headers, the spans and the decision log say."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from policy.decision import Decision
 from policy.schema import Target
@@ -48,11 +49,14 @@ class Exchange:
         strict: Refuse a request of which a provider would ignore something.
         span: The request's span.
         media: What was fetched for it, or why it could not be, by address.
+        holds: Give back the memory that was taken for them.
         started: `time.perf_counter()` when the request had been read.
         decision: Where it may go, and why.
         target: The provider and model that answer, or were tried last.
         report: What that provider's dialect does not carry over.
         untranslatable: Providers passed over for what their API cannot express, with the parameter.
+        recalled: What the store knew of its calls, by id; None until it was asked, and once the
+            answer has begun.
         restored: Calls of the conversation whose reasoning was put back for this provider.
         attempts: Calls of providers so far.
         waited: Seconds spent waiting for providers until the answer began.
@@ -73,11 +77,13 @@ class Exchange:
     strict: bool = False
     span: RequestSpan = field(default_factory=lambda: NO_TELEMETRY.request({}))
     media: dict[str, Media | MediaProblem] = field(default_factory=dict[str, Media | MediaProblem])
+    holds: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]], repr=False)
     started: float = field(default_factory=time.perf_counter)
     decision: Decision | None = None
     target: Target | None = None
     report: Report = field(default_factory=Report)
     untranslatable: tuple[tuple[str, str], ...] = ()
+    recalled: Mapping[str, Any] | None = field(default=None, repr=False)
     restored: int = 0
     attempts: int = 0
     waited: float = 0.0
@@ -100,6 +106,12 @@ class Exchange:
         if self.chat is None:
             raise RuntimeError("the request was let go when its answer began")
         return self.chat
+
+    def let_media_go(self) -> None:
+        """Forget what was fetched, which nobody needs once the answer has begun, or failed."""
+        self.media.clear()
+        while self.holds:
+            self.holds.pop()()
 
     @property
     def overhead_ms(self) -> float:

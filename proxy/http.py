@@ -6,23 +6,22 @@ httpx grows with every open connection because its pool polls all of them.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
-from aiohttp.connector import Connection
 
 from policy.schema import Timeouts
 from proxy import __version__
 from proxy.call import Call
+from proxy.http_answers import Body, HttpEvents, broken
+from proxy.http_connections import Connector, Response, payload_of
 from proxy.remote import chunks, told
 from proxy.ticker import Ticker
 from translators.errors import ProviderError
 from translators.errors import TimeoutError as ProviderTimeout
-from translators.json import encode
 from translators.openai_chat.errors import error_from_response
 from translators.protocol import HttpRequest
-from translators.sse import ServerSentEvent, SSEDecoder
 
 __all__ = ["Authorize", "HttpClient", "HttpStatusError", "HttpTransport", "post_events"]
 
@@ -34,9 +33,6 @@ MAX_ANSWER = 64 * 1024 * 1024
 
 MAX_ERROR = 64 * 1024
 """Bytes of an error answer that are read."""
-
-END_SECONDS = 0.1
-"""How long the end of a complete answer's body is waited for."""
 
 ERROR_IDLE = 10.0
 """Seconds to wait for more of an error answer; what came by then is enough to report it."""
@@ -52,16 +48,6 @@ class HttpStatusError(Exception):
         self.body = body
 
 
-class _Response(aiohttp.ClientResponse):
-    """An answer that keeps its headers once: aiohttp keeps them twice, 2 KB for every stream."""
-
-    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-        """Read the head of the answer."""
-        await super().start(connection)
-        self._raw_headers = ()
-        return self
-
-
 class HttpClient:
     """The connections to all providers. Create it inside a running event loop.
 
@@ -72,8 +58,7 @@ class HttpClient:
     def __init__(self, ticker: Ticker) -> None:
         self.ticker = ticker
         self._session = aiohttp.ClientSession(
-            # No limit here: admission is decided per request, not by a queue in the client.
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60.0),
+            connector=Connector(),
             timeout=aiohttp.ClientTimeout(total=None),
             # Compressed streams are flushed rarely: tokens would arrive in clumps.
             headers={
@@ -83,7 +68,7 @@ class HttpClient:
             },
             skip_auto_headers=("accept",),
             cookie_jar=aiohttp.DummyCookieJar(),
-            response_class=_Response,
+            response_class=Response,
         )
 
     async def post(
@@ -111,7 +96,7 @@ class HttpClient:
             return await self._session.request(
                 method,
                 url,
-                data=body,
+                data=None if body is None else payload_of(body),
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect),
                 # A redirect would carry our credentials to an address nobody configured.
@@ -128,131 +113,11 @@ class HttpClient:
         except aiohttp.InvalidURL as error:
             raise ProviderError("The provider's base URL is not a URL.", kind="network") from error
         except (aiohttp.ClientError, ConnectionError) as error:
-            raise _broken(error) from error
+            raise broken(error) from error
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._session.close()
-
-
-def _broken(error: Exception) -> ProviderError:
-    return ProviderError(
-        "The connection to the provider broke before the answer was complete.", kind="network"
-    )
-
-
-class _Body:
-    """The body of an answer, as it arrives; nothing is read while nobody asks."""
-
-    __slots__ = (
-        *("_deadline", "_expired", "_idle", "_loop", "_response", "_since", "_ticker", "_total"),
-    )
-
-    def __init__(
-        self,
-        response: aiohttp.ClientResponse,
-        ticker: Ticker,
-        *,
-        idle: float | None,
-        total: float | None,
-        began: float | None = None,
-    ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._response = response
-        self._ticker = ticker
-        self._idle = idle
-        self._total = total
-        self._deadline = None if total is None else (began or self._loop.time()) + total
-        self._since: float | None = None
-        self._expired: ProviderTimeout | None = None
-        if idle is not None or total is not None:
-            ticker.add(self)
-
-    async def piece(self) -> bytes:
-        """Return what has arrived; empty at the end.
-
-        Raises:
-            ProviderError: The connection broke, or a time limit ran out.
-        """
-        self._since = self._loop.time()
-        try:
-            return await self._response.content.readany()
-        except (aiohttp.ClientError, ConnectionError) as error:
-            # Here, where it is read: who closes the connection afterwards does not say why.
-            raise self._expired or _broken(error) from error
-        finally:
-            self._since = None
-
-    async def await_end(self) -> None:
-        """Wait a moment for the end of a body of which nothing is missing.
-
-        It mostly comes with the last event. A server that forgets it costs this moment and its
-        connection, not the answer.
-        """
-        if self._response.content.at_eof():
-            return
-        with suppress(TimeoutError, aiohttp.ClientError, ConnectionError):
-            async with asyncio.timeout(END_SECONDS):
-                while await self._response.content.readany():
-                    pass
-
-    def close(self) -> None:
-        """Close the connection, unless the answer was complete: then it is free for another."""
-        self._ticker.discard(self)
-        self._response.close()
-
-    def tick(self, now: float) -> None:
-        """Close the connection if a limit has run out: whoever waits gets the reason."""
-        if self._deadline is not None and now >= self._deadline:
-            self._expired = ProviderTimeout("total", self._total or 0.0)
-        elif self._since is not None and self._idle is not None and now >= self._since + self._idle:
-            self._expired = ProviderTimeout("idle", self._idle)
-        if self._expired is not None:
-            self.close()
-
-    async def all(self, most: int) -> tuple[bytes, bool]:
-        """Return the rest, and whether it was more than `most` bytes; the excess is left."""
-        pieces: list[bytes] = []
-        size = 0
-        while piece := await self.piece():
-            pieces.append(piece)
-            size += len(piece)
-            if size > most:
-                return b"".join(pieces)[:most], True
-        return b"".join(pieces), False
-
-
-class HttpEvents:
-    """The server-sent events of one answer: those that came together, together."""
-
-    __slots__ = ("_body", "_decoder", "_over")
-
-    def __init__(self, body: _Body) -> None:
-        self._body = body
-        self._decoder = SSEDecoder()
-        self._over = False
-
-    def __aiter__(self) -> "HttpEvents":
-        return self
-
-    async def __anext__(self) -> list[ServerSentEvent]:
-        """Return the next events.
-
-        Raises:
-            ProviderError: The connection broke, or a time limit ran out.
-        """
-        while not self._over:
-            piece = await self._body.piece()
-            self._over = not piece
-            if events := self._decoder.feed(piece) if piece else self._decoder.end():
-                return events
-        raise StopAsyncIteration
-
-    async def aclose(self, *, complete: bool) -> None:
-        """Close the connection, or leave it to the next request where the body has ended."""
-        if complete:
-            await self._body.await_end()
-        self._body.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +163,7 @@ class HttpTransport:
 
     async def _whole(self, response: aiohttp.ClientResponse) -> bytes:
         # An answer in one piece is silent until it is there: the engine limits the whole.
-        body = _Body(response, self.client.ticker, idle=None, total=None)
+        body = Body(response, self.client.ticker, idle=None, total=None)
         try:
             data, excess = await body.all(MAX_ANSWER)
         finally:
@@ -316,14 +181,18 @@ class HttpTransport:
             HttpStatusError: The status is not a success.
             ProviderError: No answer came, or it is no event stream.
         """
-        response = await self._post(request, call)
+        if call.began is None:
+            # Who asks limits the wait for the beginning of an answer.
+            response = await self._post(request, call)
+        else:
+            response = await self._post_in_time(request, call, call.began)
         if response.content_type == "application/json":
             # An error that a server forgot to give a status, or an answer in one piece.
             raise await _refusal(response, self.client.ticker)
         # The limit is the answer's, however many follow-ups it takes.
         began = call.began = call.began or asyncio.get_running_loop().time()
         idle, total = self.timeouts.idle, self.timeouts.total
-        return HttpEvents(_Body(response, self.client.ticker, idle=idle, total=total, began=began))
+        return HttpEvents(Body(response, self.client.ticker, idle=idle, total=total, began=began))
 
     async def aclose(self) -> None:
         """Nothing to close: the connections are the client's."""
@@ -333,7 +202,7 @@ class HttpTransport:
         return f"{self.base_url}{path}{joint}{self.query}" if self.query else self.base_url + path
 
     async def _post(self, request: HttpRequest, call: Call) -> aiohttp.ClientResponse:
-        url, body = self._url(request.path), encode(request.body)
+        url, body = self._url(request.path), call.encode(request.body)
         headers = {**self.headers, **request.headers, **call.carrier}
         if self.authorize is not None:
             headers |= await self.authorize(url, body)
@@ -341,6 +210,28 @@ class HttpTransport:
             url, body=body, headers=headers, connect=self.timeouts.connect
         )
         return await self._accepted(response, call)
+
+    async def _post_in_time(
+        self, request: HttpRequest, call: Call, began: float
+    ) -> aiohttp.ClientResponse:
+        """Ask for more of an answer that a client may have a part of: nobody else limits that."""
+        left, total = self.timeouts.first_token, self.timeouts.total
+        expired = ProviderTimeout("first_token", left)
+        if total is not None:
+            whole = began + total - asyncio.get_running_loop().time()
+            if whole < left:
+                left, expired = whole, ProviderTimeout("total", total)
+        if left <= 0:
+            raise expired
+        scope = asyncio.timeout(left)
+        try:
+            async with scope:
+                return await self._post(request, call)
+        except TimeoutError as error:
+            if not scope.expired():
+                # The connection's own limit is one of these, too.
+                raise
+            raise expired from error
 
     async def _accepted(
         self, response: aiohttp.ClientResponse, call: Call
@@ -355,7 +246,7 @@ class HttpTransport:
 
 async def _refusal(response: aiohttp.ClientResponse, ticker: Ticker) -> HttpStatusError:
     """Return the error that an answer stands for, after reading what it says."""
-    body = _Body(response, ticker, idle=ERROR_IDLE, total=ERROR_IDLE)
+    body = Body(response, ticker, idle=ERROR_IDLE, total=ERROR_IDLE)
     try:
         data, _ = await body.all(MAX_ERROR)
     except ProviderError:

@@ -14,16 +14,17 @@ from functools import partial
 from policy.decision import Decision
 from policy.media import MediaRules
 from policy.personas import apply
-from policy.schema import Policy, Target
+from policy.schema import Policy, ProviderRow, Target
 from proxy.arranged import arranged
 from proxy.exchange import Exchange
 from proxy.media.fetcher import MediaFetcher
 from proxy.provider import ChatProvider, Prepared
-from proxy.reasoning_store import NO_REASONING_STORE, ReasoningStore
+from proxy.reasoning_store import NO_REASONING_STORE, ReasoningStore, of_realm, realm_of
+from proxy.refused_reasoning import RefusedReasoning
 from translators.errors import TranslationError
 from translators.fidelity import Report
 from translators.protocol import ResponseContext
-from translators.reasoning import VENDORS, bare_calls, of_vendor, restore
+from translators.reasoning import VENDORS, bare_calls, has_reasoning, of_vendor, restore
 from translators.wire.request import ChatCompletionRequest
 
 __all__ = ["Preparation"]
@@ -39,6 +40,8 @@ class Preparation:
         strict: Refuse a request of which a provider would ignore something.
         reasoning: What earlier answers left for their next turn.
         media: Fetches the media that a provider does not fetch itself.
+        realms: Where each provider's reasoning is worth something; a row that is missing has no
+            key of its own.
     """
 
     policy: Policy
@@ -46,6 +49,12 @@ class Preparation:
     strict: bool = False
     reasoning: ReasoningStore = NO_REASONING_STORE
     media: MediaFetcher = field(default_factory=lambda: MediaFetcher(MediaRules()))
+    realms: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def realm(self, provider: str) -> str:
+        """Return the realm of a provider, as `realm_of` has it."""
+        known = self.realms.get(provider)
+        return realm_of(self.policy.providers[provider], None) if known is None else known
 
     async def prepare(self, exchange: Exchange, decision: Decision, target: Target) -> Prepared:
         """Return the exchange's request, ready to be sent to `target`.
@@ -57,7 +66,12 @@ class Preparation:
         chat = await self.chat_for(exchange, decision, target)
         provider = self.providers[target.provider]
         context = _context(exchange, chat, target)
-        prepare = partial(provider.prepare, model=target.model, context=context)
+        plain = partial(provider.prepare, model=target.model, context=context)
+        tell = partial(self._without_reasoning, exchange, target)
+
+        def prepare(chat: ChatCompletionRequest) -> Prepared:
+            return RefusedReasoning(plain, chat, tell) if has_reasoning(chat) else plain(chat)
+
         prepared = arranged(prepare, chat, context)
         self.check_strict(exchange, target, prepared.report)
         return prepared
@@ -73,7 +87,8 @@ class Preparation:
         # Made anew for each target and let go: most requests have only one.
         chat = apply(exchange.request, self.policy.personas.get(decision.persona))
         chat = await self._with_reasoning(exchange, chat, target)
-        if addresses := self.providers[target.provider].media_to_fetch(chat):
+        provider = self.providers[target.provider]
+        if addresses := provider.media_to_fetch(chat, model=target.model):
             chat = await self.media.put_in_place(
                 exchange, chat, addresses, provider=target.provider
             )
@@ -84,13 +99,25 @@ class Preparation:
     ) -> ChatCompletionRequest:
         """Return `chat` with what its calls carried, where the client did not send it back."""
         exchange.restored = 0
-        provider, row = self.providers[target.provider], self.policy.providers[target.provider]
-        vendor = VENDORS.get(provider.dialect(chat, model=target.model) or row.dialect)
+        vendor = _vendor(self.policy.providers[target.provider])
         if vendor is None or not (ids := bare_calls(chat.messages)):
             return chat
-        entries = of_vendor(await self.reasoning.recall(exchange.caller.tenant, ids), vendor)
+        if exchange.recalled is None:
+            # Once for all targets: their calls are the same, and a store may be slow to say no.
+            exchange.recalled = await self.reasoning.recall(exchange.caller.tenant, ids)
+        entries = of_vendor(of_realm(exchange.recalled, self.realm(target.provider)), vendor)
         exchange.restored = len(entries)
         return restore(chat, entries)
+
+    def _without_reasoning(self, exchange: Exchange, target: Target, report: Report) -> None:
+        """Take the report of a request whose reasoning the provider has refused.
+
+        Raises:
+            TranslationError: The request is strict, and its client sent some of it.
+        """
+        self.check_strict(exchange, target, report)
+        exchange.report = report
+        exchange.restored = 0
 
     def check_strict(self, exchange: Exchange, target: Target, report: Report) -> None:
         """Refuse a request of which `target` would ignore something, where it is strict.
@@ -107,6 +134,14 @@ class Preparation:
                 f"{'the header `x-ep-strict`' if exchange.strict else '`strict` in its policy'}.",
                 param=ignored[0],
             )
+
+
+def _vendor(row: ProviderRow) -> str | None:
+    """Return whose reasoning the server of a row may want back; None: nobody's."""
+    if row.dialect == "openai_chat" and row.api != "chat":
+        # It may refer to Responses whenever it is asked, which another process may have learned.
+        return VENDORS["openai_responses"]
+    return VENDORS.get(row.dialect)
 
 
 def _context(exchange: Exchange, chat: ChatCompletionRequest, target: Target) -> ResponseContext:

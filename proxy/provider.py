@@ -7,7 +7,6 @@ from typing import Generic, Protocol, TypeVar
 from proxy.call import Call
 from translators.errors import ProviderError, TimeoutError
 from translators.fidelity import Report
-from translators.fold import join
 from translators.protocol import (
     MAX_FOLLOW_UPS,
     Chunk,
@@ -140,7 +139,7 @@ class ChatProvider(Protocol):
         """Return the dialect that `chat` would be sent in; None: that of the provider's row."""
         ...
 
-    def media_to_fetch(self, chat: ChatCompletionRequest) -> Sequence[str]:
+    def media_to_fetch(self, chat: ChatCompletionRequest, *, model: str) -> Sequence[str]:
         """Return the addresses of media in `chat` that the provider would not fetch itself."""
         ...
 
@@ -177,7 +176,7 @@ class Provider(Generic[RequestT, ResponseT, EventT]):
         """Return None: there is only one."""
         return None
 
-    def media_to_fetch(self, chat: ChatCompletionRequest) -> Sequence[str]:
+    def media_to_fetch(self, chat: ChatCompletionRequest, *, model: str) -> Sequence[str]:
         """Return the addresses of media in `chat` that the provider would not fetch itself."""
         return self.translator.media_to_fetch(chat)
 
@@ -241,17 +240,17 @@ class PreparedRequest(Generic[RequestT, ResponseT, EventT]):
         """Send it, and what follows from it; return the whole answer."""
         provider, translator = self.provider, self.provider.translator
         request = self.translated.request
-        native = await provider.send(request, call)
-        parts = [translator.response(native, self.context)]
-        while len(parts) <= MAX_FOLLOW_UPS:
-            following = translator.follow_up(request, native)
+        natives = [await provider.send(request, call)]
+        while len(natives) <= MAX_FOLLOW_UPS:
+            following = translator.follow_up(request, natives[-1])
             if following is None:
                 break
             call.follow_ups += 1
             request = following
-            native = await provider.send(request, call)
-            parts.append(translator.response(native, self.context))
-        return parts[0] if len(parts) == 1 else join(parts)
+            natives.append(await provider.send(request, call))
+        if len(natives) == 1:
+            return translator.response(natives[0], self.context)
+        return translator.join(natives, self.context, self.translated.request)
 
     async def open(self, call: Call) -> "TranslatedStream[RequestT, ResponseT, EventT]":
         """Send it; return the answer as it comes."""
@@ -327,7 +326,12 @@ class TranslatedStream(Generic[RequestT, ResponseT, EventT]):
             return False
         await self._source.aclose(complete=True)
         self._call.follow_ups += 1
-        self._source = await self._provider.open(following, self._call)
+        try:
+            self._source = await self._provider.open(following, self._call)
+        except ProviderError as error:
+            # Who reads on after an error gets it again, and no further request is sent.
+            self._failure = error
+            raise
         self._over = False
         return True
 

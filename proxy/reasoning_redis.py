@@ -3,7 +3,7 @@
 Imported only where `EP_REDIS_URL` is set: `redis` is the extra `execution-platform[redis]`.
 
 1. Nothing fails and nobody waits for long because of Redis: a lookup that takes too long is
-   skipped, and writing is not part of any answer.
+   skipped, after some of those none is made for a while, and writing is not part of any answer.
 2. What waits to be written is bounded, and is found by lookups of this process already.
 3. An entry names its key, and is believed only under it. A connection that was left in the
    middle of a reply must not be able to give one caller another's entry.
@@ -22,7 +22,7 @@ import msgspec
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import InvalidResponse, RedisError
 
 from translators.json import UNREADABLE, encode
 
@@ -30,6 +30,12 @@ __all__ = ["RedisReasoningStore", "check_url"]
 
 LOOKUP_SECONDS = 0.25
 """The longest that a request waits for a lookup."""
+
+FAILED_LOOKUPS = 3
+"""So many in a row, and lookups pause."""
+
+PAUSE_SECONDS = 5.0
+"""How long they do; then one of them finds out for all."""
 
 WRITE_SECONDS = 2.0
 """The longest that one batch of writes may take; also what is left to them at the end."""
@@ -42,6 +48,11 @@ BATCH = 100
 
 WARN_SECONDS = 60.0
 """Between two lines in the log."""
+
+FAILURES = (RedisError, OSError, TimeoutError, ValueError, EOFError, RecursionError)
+"""What redis-py raises for a server that is not there, or that answers what no Redis would: it
+reads a length with `int`, a line with `StreamReader.readline`, and lists in lists by calling itself
+(redis 8.1, `_parsers/resp2.py`). It drops the connection itself then."""
 
 CONNECTIONS = 32
 
@@ -80,7 +91,7 @@ class RedisReasoningStore:
     Args:
         url: `redis://`, `rediss://` or `unix://`; may hold a password.
         max_age: Seconds that an entry is kept.
-        clock: Seconds, for the log; never goes back.
+        clock: Seconds, for the log and the pauses; never goes back.
 
     Attributes:
         failures: Lookups and writes that Redis did not serve.
@@ -93,6 +104,7 @@ class RedisReasoningStore:
         self._redis = Redis.from_pool(_pool(url))
         self._milliseconds = max(1, round(max_age * 1000))
         self._clock = clock
+        self._pause = _Pause(clock)
         self._warned: float | None = None
         self._waiting: dict[str, bytes] = {}
         self._waiting_bytes = 0
@@ -119,16 +131,29 @@ class RedisReasoningStore:
         values = {key: self._waiting[key] for key in keys if key in self._waiting}
         wanted = [key for key in keys if key not in values]
         if wanted:
-            try:
-                async with asyncio.timeout(LOOKUP_SECONDS):
-                    found = await self._redis.mget(wanted)
-            except (RedisError, OSError, TimeoutError) as error:
-                self._failed(f"a lookup failed: {type(error).__name__}")
-            else:
-                pairs = zip(wanted, found, strict=True)
-                values |= {key: value for key, value in pairs if isinstance(value, bytes)}
+            values |= await self._look_up(wanted)
         entries = ((keys[key], self._entry(key, values[key])) for key in keys if key in values)
         return {id: entry for id, entry in entries if entry is not None}
+
+    async def _look_up(self, keys: list[str]) -> dict[str, bytes]:
+        """Return the values of the keys that Redis has; nothing, where it does not serve us."""
+        if not self._pause.is_over():
+            self._failed("lookups pause, too many have failed")
+            return {}
+        try:
+            async with asyncio.timeout(LOOKUP_SECONDS):
+                found: Any = await self._redis.mget(keys)
+                if not isinstance(found, list) or len(cast("list[Any]", found)) != len(keys):
+                    # A reply to something else: whatever comes next there is not to be trusted.
+                    await self._redis.connection_pool.disconnect(inuse_connections=False)
+                    raise InvalidResponse("not one value for each key")
+        except FAILURES as error:
+            self._pause.failed()
+            self._failed(f"a lookup failed: {type(error).__name__}")
+            return {}
+        self._pause.succeeded()
+        pairs = zip(keys, cast("list[Any]", found), strict=True)
+        return {key: value for key, value in pairs if isinstance(value, bytes)}
 
     async def aclose(self) -> None:
         """Write what waits to be written, within a few seconds, and let go."""
@@ -138,7 +163,7 @@ class RedisReasoningStore:
                 writer.cancel()
                 with suppress(asyncio.CancelledError):
                     await writer
-        with suppress(RedisError, OSError, TimeoutError):
+        with suppress(*FAILURES):
             async with asyncio.timeout(WRITE_SECONDS):
                 await self._redis.aclose()
                 await self._redis.connection_pool.disconnect()
@@ -149,7 +174,7 @@ class RedisReasoningStore:
                 try:
                     async with asyncio.timeout(WRITE_SECONDS):
                         await self._write_batch(batch)
-                except (RedisError, OSError, TimeoutError) as error:
+                except FAILURES as error:
                     self._failed(f"writing failed: {type(error).__name__}")
                 for key, value in batch:
                     if self._waiting.get(key) is value:
@@ -189,6 +214,34 @@ class RedisReasoningStore:
                 what,
                 self.failures,
             )
+
+
+class _Pause:
+    """Begins when lookups have failed in a row, and ends with one that does not."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._failed = 0
+        self._until = 0.0
+
+    def is_over(self) -> bool:
+        """Whether a lookup may be made now; when it is over, by one caller until that is known."""
+        if self._failed < FAILED_LOOKUPS:
+            return True
+        now = self._clock()
+        if now < self._until:
+            return False
+        self._until = now + PAUSE_SECONDS
+        return True
+
+    def failed(self) -> None:
+        """Count a lookup that failed."""
+        self._failed += 1
+        self._until = self._clock() + PAUSE_SECONDS
+
+    def succeeded(self) -> None:
+        """Begin anew."""
+        self._failed = 0
 
 
 def _key(tenant: str, id: str) -> str:

@@ -1,22 +1,71 @@
 """What answers left for their next turn, for clients that send back only the ids of calls.
 
 It is a model's reasoning: none of it goes into a log or a span, and no caller gets another's.
+
+Signatures and encrypted reasoning are worth something only where they were made: any other server
+or account answers with a 400, and would for the rest of the conversation. So each entry says in
+which realm it was made, and goes back there only.
 """
 
+import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import msgspec
 
+from policy.schema import ProviderRow
 from translators.json import encode
 
-__all__ = ["NO_REASONING_STORE", "MemoryReasoningStore", "ReasoningStore"]
+__all__ = [
+    "NO_REASONING_STORE",
+    "MemoryReasoningStore",
+    "ReasoningStore",
+    "in_realm",
+    "of_realm",
+    "realm_of",
+]
+
+
+def realm_of(row: ProviderRow, key: str | None) -> str:
+    """Return what tells the server and account of a row from all others; says nothing of them.
+
+    A row that gets another name stays what it is. The key stands for the account: two of OpenAI's
+    organisations cannot read each other's reasoning. One that is replaced takes its account's
+    conversations with it, which go on without their thinking; nothing else could tell. Headers
+    may name an account as well. The dialect is left out: entries say their vendor, and OpenAI's
+    two dialects are one service.
+
+    Args:
+        row: With its place filled in, where it is in a cloud.
+        key: The API key; None where there is none, or the cloud's own credentials are used.
+    """
+    place = [row.credentials, row.project, row.location, row.region, row.resource]
+    parts = [row.base_url, key, *place, sorted(row.headers.items())]
+    return hashlib.sha256(encode(parts)).hexdigest()[:32]
+
+
+def in_realm(reasoning: Mapping[str, Any], realm: str) -> dict[str, Any]:
+    """Return the entries to keep for an answer that was given in `realm`."""
+    return {id: {"realm": realm, "extra": extra} for id, extra in reasoning.items()}
+
+
+def of_realm(entries: Mapping[str, Any], realm: str) -> dict[str, Any]:
+    """Return what calls carried, of `entries` that were made in `realm`; the others are left out.
+
+    Nothing is lost by that which a client has sent.
+    """
+    found: dict[str, Any] = {}
+    for id, entry in entries.items():
+        known = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
+        if known.get("realm") == realm:
+            found[id] = known.get("extra")
+    return found
 
 
 class ReasoningStore(Protocol):
-    """Keeps entries of `Outcome.reasoning`, within bounds: whatever is in it may be gone."""
+    """Keeps entries of `in_realm`, within bounds: whatever is in it may be gone."""
 
     def remember(self, tenant: str, reasoning: Mapping[str, Any]) -> None:
         """Keep what the calls of an answer carry; nobody waits for it.

@@ -29,7 +29,12 @@ from proxy.http import HttpClient
 from proxy.media.fetcher import MediaFetcher
 from proxy.preparation import Preparation
 from proxy.provider import ChatProvider
-from proxy.reasoning_store import NO_REASONING_STORE, MemoryReasoningStore, ReasoningStore
+from proxy.reasoning_store import (
+    NO_REASONING_STORE,
+    MemoryReasoningStore,
+    ReasoningStore,
+    realm_of,
+)
 from proxy.registry import create_provider
 from proxy.telemetry.setup import create_telemetry
 from proxy.telemetry.spans import Telemetry
@@ -125,12 +130,11 @@ async def open_service(configuration: Configuration) -> AsyncGenerator[Service]:
         reasoning = reasoning_store(settings, policy)
         stack.push_async_callback(reasoning.aclose)
         media = MediaFetcher(policy.media, request_timeout=settings.timeout)
-        stack.callback(media.close)
         engine = Engine(
             policy=policy,
             availability=reasons,
-            preparation=Preparation(
-                policy, providers, strict=policy.strict, reasoning=reasoning, media=media
+            preparation=_preparation(
+                policy, environment, providers, reasoning=reasoning, media=media
             ),
             timeout=settings.timeout,
             reasoning=reasoning,
@@ -159,6 +163,29 @@ def _providers(
         )
         for name in names
     }
+
+
+def _preparation(
+    policy: Policy,
+    environment: Mapping[str, str],
+    providers: Mapping[str, ChatProvider],
+    *,
+    reasoning: ReasoningStore,
+    media: MediaFetcher,
+) -> Preparation:
+    keys = api_keys(policy, environment)
+    realms = {
+        name: realm_of(row, keys[name].get_secret_value() if name in keys else None)
+        for name, row in policy.providers.items()
+    }
+    return Preparation(
+        policy,
+        providers,
+        strict=policy.strict,
+        reasoning=reasoning,
+        media=media,
+        realms=realms,
+    )
 
 
 def check_reasoning_store(settings: Settings) -> None:

@@ -1,16 +1,14 @@
-"""Parts to one completion: the chunks of a streamed answer, or an answer that came in pieces."""
+"""The chunks of a streamed answer to one completion."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, cast
 
 import msgspec
 
 from translators.errors import StreamTruncated
 from translators.json import encode
-from translators.protocol import Completion, Outcome
-from translators.wire.response import add_usage
 
-__all__ = ["fold", "join"]
+__all__ = ["fold"]
 
 JSONObject = dict[str, Any]
 
@@ -43,48 +41,6 @@ def fold(chunks: Iterable[bytes]) -> bytes:
     if usage is not None:
         body["usage"] = usage
     return encode(body)
-
-
-def join(parts: Sequence[Completion]) -> Completion:
-    """Return the one answer that several follow-ups add up to; each has one choice.
-
-    Texts and lists are appended, token counts added up; the last part says how it ended.
-    """
-    body: JSONObject = msgspec.json.decode(parts[0].data)
-    choice = cast("JSONObject", body["choices"][0])
-    message = cast("JSONObject", choice["message"])
-    first, last = parts[0].outcome, parts[-1].outcome
-    usage, reasoning = first.usage, dict(first.reasoning)
-    for part in parts[1:]:
-        more = cast("JSONObject", msgspec.json.decode(part.data)["choices"][0])
-        said = len(message.get("content") or "")
-        for annotation in more["message"].get("annotations") or ():
-            _shift(annotation.get("url_citation"), said)
-        for citation in more["message"].get("citations") or ():
-            _shift(citation, said)
-        if more.get("logprobs"):
-            choice["logprobs"] = _joined(choice.get("logprobs"), more["logprobs"])
-        _merge(message, more["message"])
-        choice["finish_reason"] = more["finish_reason"]
-        usage = add_usage(usage, part.outcome.usage)
-        reasoning |= part.outcome.reasoning
-    if usage is not None:
-        body["usage"] = usage
-    outcome = Outcome(
-        id=first.id,
-        model=first.model,
-        finish_reason=last.finish_reason,
-        native_finish_reason=last.native_finish_reason,
-        usage=usage,
-        reasoning=reasoning,
-    )
-    return Completion(encode(body), outcome)
-
-
-def _shift(span: JSONObject | None, characters: int) -> None:
-    for name in ("start_index", "end_index"):
-        if span is not None and name in span:
-            span[name] += characters
 
 
 def _joined(before: JSONObject | None, more: JSONObject) -> JSONObject:

@@ -73,7 +73,7 @@ class HeldCompletion:
         if text is not None:
             choice = cast("JSONObject", body["choices"][0])
             choice["message"]["content"] = text
-            _adapt(choice, choice["message"], start, len(text))
+            _Fit(start, len(text)).adapt(choice, choice["message"])
         return Completion(encode(body), outcome)
 
 
@@ -121,6 +121,7 @@ class HeldStream:
             return self._chunks
         told: list[Chunk] = []
         left = text
+        fit = _Fit(start, len(text or ""))
         for chunk in self._chunks:
             body: JSONObject = msgspec.json.decode(chunk.data)
             if not body["choices"]:
@@ -135,7 +136,7 @@ class HeldStream:
                 if had:
                     # All of the new text takes the place of the first piece of the old.
                     choice["delta"]["content"], left = left, None
-                _adapt(choice, choice["delta"], start, len(text))
+                fit.adapt(choice, choice["delta"])
                 if _says_something(choice):
                     told.append(Chunk(encode(body), chunk.payload))
         return told
@@ -147,19 +148,39 @@ def _says_something(choice: JSONObject) -> bool:
     return any(value is not None for value in cast("JSONObject", choice["delta"]).values())
 
 
-def _adapt(choice: JSONObject, message: JSONObject, start: int, length: int) -> None:
-    """Make what belongs to a text fit the part of it from `start` on."""
-    if choice.get("logprobs"):
-        choice["logprobs"] = None
-    if not message.get("annotations"):
-        return
-    kept: list[JSONObject] = []
-    for annotation in cast("list[JSONObject]", message["annotations"]):
-        cited = cast("JSONObject", annotation.get("url_citation") or {})
-        if "start_index" in cited and "end_index" in cited:
-            first, last = cited["start_index"] - start, cited["end_index"] - start
-            if first < 0 or last > length:
-                continue
-            cited["start_index"], cited["end_index"] = first, last
-        kept.append(annotation)
-    message["annotations"] = kept
+class _Fit:
+    """Makes what belongs to a text fit the part of it that is told, in all chunks of an answer."""
+
+    __slots__ = ("_kept", "_length", "_start")
+
+    def __init__(self, start: int, length: int) -> None:
+        self._start = start
+        self._length = length
+        self._kept = {"annotations": 0, "citations": 0}
+
+    def adapt(self, choice: JSONObject, message: JSONObject) -> None:
+        """Adapt a message or a delta, and what stands beside it in its choice."""
+        if choice.get("logprobs"):
+            choice["logprobs"] = None
+        for name in self._kept.keys() & message.keys():
+            found = cast("list[JSONObject]", message.pop(name) or [])
+            kept = [self._numbered(name, entry) for entry in found if self._move(entry)]
+            if kept:
+                message[name] = kept
+
+    def _move(self, entry: JSONObject) -> bool:
+        """Move the place that a source is for; False where that is not told."""
+        span: JSONObject = entry.get("url_citation") or entry
+        if "start_index" in span and "end_index" in span:
+            first, last = span["start_index"] - self._start, span["end_index"] - self._start
+            if first < 0 or last > self._length:
+                return False
+            span["start_index"], span["end_index"] = first, last
+        return True
+
+    def _numbered(self, name: str, entry: JSONObject) -> JSONObject:
+        """Return a source under the next number: clients put it in that place of their list."""
+        if "index" in entry:
+            entry["index"] = self._kept[name]
+        self._kept[name] += 1
+        return entry

@@ -41,6 +41,10 @@ _TRIES_PER_STEP = 100
 """Ways that the regular expression engine tries in the time of a step."""
 
 
+_CHARACTERS_PER_STEP = 16
+"""Characters of items that are compared in the time of a step."""
+
+
 class Problem(NamedTuple):
     """What is wrong with an answer.
 
@@ -109,7 +113,9 @@ class SchemaCheck:
             raise _refused(f"a `$ref` leads to `{error.ref[:100]}`, which is not in it") from None
         self.unchecked = tuple(unchecked)
         self._budget = _Budget()
-        counted = validators.extend(base, _counted(base.VALIDATORS, self._budget))
+        unique = _unique(self._budget, exceptions.ValidationError)
+        keywords = {**base.VALIDATORS, "uniqueItems": unique}
+        counted = validators.extend(base, _counted(keywords, self._budget))
         self._validator: Any = counted(own, registry=registry)
 
     def problems(self, value: Any) -> tuple[Problem, ...]:
@@ -192,6 +198,41 @@ def _counted(keywords: Mapping[str, Any], budget: _Budget) -> dict[str, _Keyword
     return {name: pay(keyword, name) for name, keyword in keywords.items()}
 
 
+def _unique(budget: _Budget, error: Callable[[str], Exception]) -> _Keyword:
+    """Return `uniqueItems` that looks at each item once; jsonschema compares every two."""
+
+    def unique(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
+        if not value or not isinstance(instance, list):
+            return
+        first: dict[str, int] = {}
+        for index, item in enumerate(cast("list[Any]", instance)):
+            text = _canonical(item)
+            budget.spend(len(text) // _CHARACTERS_PER_STEP)
+            if (same := first.setdefault(text, index)) != index:
+                yield error(f"its items {same} and {index} are the same, and may not be")
+                return
+
+    return unique
+
+
+def _canonical(value: Any) -> str:
+    """Return a text that two values share where they are equal as JSON, and only there.
+
+    A text and not the numbers themselves: numbers can be chosen so that they collide in a set.
+    """
+    if isinstance(value, dict):
+        fields = sorted(cast("JSONObject", value).items())
+        return "{" + ",".join(f"{json.dumps(k)}:{_canonical(v)}" for k, v in fields) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_canonical, cast("list[Any]", value))) + "]"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        # Not in tens: that is quadratic in the number of digits.
+        return hex(value)
+    return json.dumps(value)
+
+
 def _steps(name: str, value: Any, instance: Any) -> int:
     if name == "pattern":
         return _tries(value, instance) // _TRIES_PER_STEP if isinstance(instance, str) else 0
@@ -202,8 +243,6 @@ def _steps(name: str, value: Any, instance: Any) -> int:
     if name in ("anyOf", "oneOf"):
         # The errors of every branch are kept until one fits.
         return 4 * len(value)
-    if name == "uniqueItems" and isinstance(instance, list):
-        return len(cast("list[Any]", instance)) ** 2 // 400
     return len(cast("list[Any]", value)) // 16 if isinstance(value, list | dict) else 0
 
 

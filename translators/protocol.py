@@ -226,7 +226,22 @@ class Translator(Protocol[RequestT, ResponseT_contra, EventT_contra]):
 
         Args:
             request: The one that `native` answers.
-            native: A part of an answer, for which `response` returns what it has.
+            native: What came for it, which nobody may have looked at yet.
+        """
+        ...
+
+    def join(
+        self, natives: Sequence[ResponseT_contra], context: ResponseContext, request: RequestT
+    ) -> Completion:
+        """Return the one answer that several make, as their stream would have said it.
+
+        Args:
+            natives: What came for `request` and for each `follow_up` behind it.
+            context: The facts that the provider does not supply.
+            request: The first one.
+
+        Raises:
+            ProviderError: The answer is not what the native API promises.
         """
         ...
 

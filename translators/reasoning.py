@@ -10,13 +10,23 @@ messages return it in `reasoning_details` or in the calls' `extra_content`; many
 3. An id that stands in a conversation twice says nothing: neither of its calls gets anything.
 """
 
+import operator
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, cast
 
 from translators.wire.content import AssistantMessage, Message, ToolCall
 from translators.wire.request import ChatCompletionRequest
 
-__all__ = ["MOST_CALLS", "VENDORS", "bare_calls", "of_vendor", "restore"]
+__all__ = [
+    "MOST_CALLS",
+    "VENDORS",
+    "bare_calls",
+    "has_reasoning",
+    "of_vendor",
+    "restore",
+    "without_reasoning",
+    "without_restored",
+]
 
 VENDORS: Final[Mapping[str, str]] = {
     "anthropic_messages": "anthropic",
@@ -67,13 +77,79 @@ def restore(
     return chat.model_copy(update={"messages": messages})
 
 
+def has_reasoning(chat: ChatCompletionRequest) -> bool:
+    """Whether `chat` brings back what a provider may have signed."""
+    answers = (message for message in chat.messages if isinstance(message, AssistantMessage))
+    return any(_has_own(answer, answer.tool_calls or []) for answer in answers)
+
+
+def without_restored(chat: ChatCompletionRequest) -> ChatCompletionRequest:
+    """Return `chat` as it was before `restore`: what the client sent itself stays."""
+    messages = [_plain(message) for message in chat.messages]
+    if all(map(operator.is_, messages, chat.messages)):
+        return chat
+    return chat.model_copy(update={"messages": messages})
+
+
+def without_reasoning(
+    chat: ChatCompletionRequest,
+) -> tuple[ChatCompletionRequest, tuple[str, ...]]:
+    """Return `chat` without what a provider signed, and the paths of what its client sent of that.
+
+    What can be read stays: a translator knows what becomes of it. Nothing to remove: `chat` itself.
+    """
+    lost: dict[str, None] = {}
+    messages: list[Message] = []
+    for message in chat.messages:
+        plain = message
+        if isinstance(message, AssistantMessage):
+            if (message.model_extra or {}).get("reasoning_details"):
+                lost["messages[].reasoning_details"] = None
+                fields = message.model_dump(exclude={"reasoning_details"}, exclude_unset=True)
+                plain = AssistantMessage.model_validate(fields)
+            calls = message.tool_calls or []
+            if any(map(_is_signed, calls)):
+                if any(_is_signed(call) and not _is_restored(call) for call in calls):
+                    lost["messages[].tool_calls[].extra_content"] = None
+                bare = [_without_extra(call) if _is_signed(call) else call for call in calls]
+                plain = plain.model_copy(update={"tool_calls": bare})
+        messages.append(plain)
+    if all(map(operator.is_, messages, chat.messages)):
+        return chat, ()
+    return chat.model_copy(update={"messages": messages}), tuple(lost)
+
+
+class _Restored(dict[str, Any]):
+    """An `extra_content` that no client has sent."""
+
+
+def _plain(message: Message) -> Message:
+    calls = message.tool_calls if isinstance(message, AssistantMessage) else None
+    if not calls or not any(map(_is_restored, calls)):
+        return message
+    plain = [_without_extra(call) if _is_restored(call) else call for call in calls]
+    return message.model_copy(update={"tool_calls": plain})
+
+
+def _is_restored(call: ToolCall) -> bool:
+    return isinstance((call.model_extra or {}).get("extra_content"), _Restored)
+
+
+def _is_signed(call: ToolCall) -> bool:
+    return bool((call.model_extra or {}).get("extra_content"))
+
+
+def _without_extra(call: ToolCall) -> ToolCall:
+    return type(call).model_validate(call.model_dump(exclude={"extra_content"}, exclude_unset=True))
+
+
 def _restored(message: Message, entries: Mapping[str, Mapping[str, Any]]) -> Message:
     if not isinstance(message, AssistantMessage) or not message.tool_calls:
         return message
     if not any(call.id in entries for call in message.tool_calls):
         return message
     calls = [
-        call.model_copy(update={"extra_content": dict(entries[call.id])})
+        call.model_copy(update={"extra_content": _Restored(entries[call.id])})
         if call.id in entries
         else call
         for call in message.tool_calls
@@ -84,4 +160,4 @@ def _restored(message: Message, entries: Mapping[str, Mapping[str, Any]]) -> Mes
 def _has_own(message: AssistantMessage, calls: list[ToolCall]) -> bool:
     if message.model_extra and message.model_extra.get("reasoning_details"):
         return True
-    return any(call.model_extra and call.model_extra.get("extra_content") for call in calls)
+    return any(map(_is_signed, calls))

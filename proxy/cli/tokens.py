@@ -65,18 +65,15 @@ async def _counted(
     async with asking(configuration) as providers:
         decision = decide(chat, providers.policy, providers.reasons)
         media = MediaFetcher(providers.policy.media, request_timeout=configuration.settings.timeout)
-        try:
-            refusal: TranslationError | None = None
-            for target in _targets(decision, providers.policy, wanted):
-                try:
-                    count = await _count(providers, media, chat, decision, target)
-                except TranslationError as error:
-                    refusal = error
-                    passed_over.append((target.provider, error.message))
-                else:
-                    return count, passed_over
-        finally:
-            media.close()
+        refusal: TranslationError | None = None
+        for target in _targets(decision, providers.policy, wanted):
+            try:
+                count = await _count(providers, media, chat, decision, target)
+            except TranslationError as error:
+                refusal = error
+                passed_over.append((target.provider, error.message))
+            else:
+                return count, passed_over
     raise refusal or RuntimeError("a decision has a target")
 
 
@@ -95,7 +92,10 @@ async def _count(
     exchange = Exchange(chat=chat, request_id="req_tokens")
     # What the engine does before it translates: the persona laid over, media in their place.
     preparation = Preparation(policy, {name: provider}, media=media)
-    ready = await preparation.chat_for(exchange, decision, target)
+    try:
+        ready = await preparation.chat_for(exchange, decision, target)
+    finally:
+        exchange.let_media_go()
     if row.dialect != asked.dialect and asked.api == "auto":
         ready = prompt_of(ready)
     translated = provider.translator.request(ready, model=target.model)

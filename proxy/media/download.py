@@ -51,6 +51,13 @@ class Page:
     headers: Mapping[str, str]
     body: AsyncIterable[bytes]
 
+    @property
+    def length(self) -> int | None:
+        """Bytes that the body is going to have; None where its server does not say so."""
+        length = self.headers.get("content-length", "")
+        packed = self.headers.get("content-encoding", "").strip().lower() not in _UNPACKED
+        return int(length) if length.isdecimal() and not packed else None
+
     async def read(self, most: int, count: Callable[[int], None]) -> bytes:
         """Return the body.
 

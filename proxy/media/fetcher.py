@@ -5,23 +5,29 @@
    fetches again, and is the same byte for byte as long as the server says the same.
 2. Everything that goes wrong is a `TranslationError`: this provider cannot be asked, and the
    next may fetch the address itself.
-3. URLs may hold signatures: no log, span or error shows one.
+3. All requests share what the server can do: downloads, look-ups, memory. Nobody has all of it,
+   a request's own time limit begins with its turn, and without a turn it is told so.
+4. URLs may hold signatures: no log, span or error shows one.
 """
 
 import asyncio
 import builtins
-import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib import import_module
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urljoin
 
 from policy.media import MediaRules
 from proxy.exchange import Exchange
-from proxy.media.addresses import MediaProblem, checked, parse
+from proxy.media.addresses import Destination, MediaProblem, checked, parse
+from proxy.media.allowance import Allowance, memory
+from proxy.media.look_up import LookUps
+from proxy.media.refusals import busy, refusal
+from proxy.media.shares import Shares
 from proxy.media.types import typed
 from translators.errors import TimeoutError, TranslationError
 from translators.media import Media
@@ -36,30 +42,14 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 MOST_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
 
-AT_ONCE = 16
+AT_ONCE = 32
 """Downloads at the same time, of all requests."""
+
+AT_ONCE_TENANT = 16
+"""Downloads at the same time, of one tenant's requests."""
 
 AT_ONCE_EACH = 4
 """Downloads at the same time, of one request."""
-
-LOOK_UPS = 8
-"""Look-ups at the same time. In threads of their own: a host whose name servers are silent holds
-one for many seconds, and those of the event loop look up the providers."""
-
-_CODES = {
-    "address": ("invalid_image_url", "invalid_file_url"),
-    "download": ("failed_to_download_image", "failed_to_download_file"),
-    "too_large": ("image_file_too_large", "file_too_large"),
-    "type": ("unsupported_image_media_type", "unsupported_file_media_type"),
-}
-"""OpenAI's codes for images (`ResponseError.code`, openai 3.54), and ours in their manner."""
-
-_REMEDIES = {
-    "address": "Use a public `https:` URL, or send it inside the request as a `data:` URL.",
-    "download": "Check the address, or send it inside the request as a `data:` URL.",
-    "too_large": "Send a smaller one.",
-    "type": "Link to an image, PDF, audio, video or text file itself.",
-}
 
 
 class MediaFetcher:
@@ -82,11 +72,12 @@ class MediaFetcher:
     ) -> None:
         self._rules = rules
         self._request_timeout = request_timeout
-        self._threads = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="media-look-up")
-        self._resolve = resolve or self._look_up
+        self._resolve = resolve
         self._make_tls = tls
         self._tools: tuple[Any, ssl.SSLContext] | None = None
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._look_ups = LookUps()
+        self._slots = Shares(AT_ONCE, AT_ONCE_TENANT)
+        self._memory = memory(rules)
 
     async def put_in_place(
         self,
@@ -99,7 +90,8 @@ class MediaFetcher:
         """Return `chat` with the media in place of `addresses`; nothing to do where none.
 
         Raises:
-            TranslationError: They may not be fetched, or cannot be had.
+            TranslationError: They may not be fetched, or cannot be had; `MediaBusy`, where
+                others use up what there is.
             TimeoutError: The request's own time is over.
         """
         if not addresses:
@@ -107,16 +99,12 @@ class MediaFetcher:
         places = self._places(exchange, addresses, provider)
         for place in places.values():
             if isinstance(known := exchange.media.get(place.url), MediaProblem):
-                raise _refusal(exchange, place, known)
+                raise refusal(exchange, place, known)
         missing = [place for url, place in places.items() if url not in exchange.media]
         if missing:
             await self._fetch_all(exchange, missing)
         found = {url: media for url, media in exchange.media.items() if isinstance(media, Media)}
         return with_media(chat, {url: found[url] for url in places})
-
-    def close(self) -> None:
-        """Let the threads go."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _places(
         self, exchange: Exchange, addresses: Sequence[str], provider: str
@@ -138,68 +126,111 @@ class MediaFetcher:
             if len(places) > self._rules.max_count:
                 most = self._rules.max_count
                 text = f"the request names more than {most} addresses to fetch"
-                raise _refusal(exchange, place, MediaProblem("too_large", text))
+                raise refusal(exchange, place, MediaProblem("too_large", text))
         return places
 
     async def _fetch_all(self, exchange: Exchange, places: Sequence[RemoteMedia]) -> None:
         started = time.perf_counter()
-        left = self._request_timeout - (started - exchange.started)
-        limit = min(self._rules.timeout, left)
-        budget = _Budget(self._rules.max_total_bytes)
-        turns = asyncio.Semaphore(AT_ONCE_EACH)
-        failed: list[_Failed] = []
-        late: RemoteMedia | None = None
+        tenant, slots = exchange.caller.tenant, min(len(places), AT_ONCE_EACH)
+        allowance = Allowance(self._rules, self._memory, tenant, len(places))
         try:
-            async with asyncio.timeout(limit), asyncio.TaskGroup() as group:
-                for place in places:
-                    group.create_task(self._fetch(exchange, place, budget, turns))
-        except* _Failed as errors:
-            failed += [error for error in errors.exceptions if isinstance(error, _Failed)]
-        except* builtins.TimeoutError:
-            late = next(place for place in places if place.url not in exchange.media)
+            await self._wait_for_turn(exchange, places, slots, allowance)
+            exchange.holds.append(allowance.release)
+            try:
+                await self._download_all(exchange, places, allowance)
+            finally:
+                self._slots.give(tenant, slots)
+                got = [exchange.media.get(place.url) for place in places]
+                allowance.keep(sum(len(media.content) for media in got if isinstance(media, Media)))
         finally:
             exchange.waited += time.perf_counter() - started
-        if late is not None:
-            if left <= self._rules.timeout:
-                raise TimeoutError("total", self._request_timeout)
-            text = f"it did not come within {self._rules.timeout:g} s"
-            failed.append(_Failed(late, MediaProblem("download", text)))
-        if failed:
-            exchange.media[failed[0].place.url] = failed[0].problem
-            raise _refusal(exchange, failed[0].place, failed[0].problem)
         exchange.span.event(
             "ep.media.fetched",
             {
                 "ep.media.count": len(places),
-                "ep.media.bytes": budget.used,
+                "ep.media.bytes": allowance.used,
                 "ep.media.seconds": time.perf_counter() - started,
             },
         )
 
-    async def _fetch(
-        self, exchange: Exchange, place: RemoteMedia, budget: "_Budget", turns: asyncio.Semaphore
+    async def _wait_for_turn(
+        self,
+        exchange: Exchange,
+        places: Sequence[RemoteMedia],
+        slots: int,
+        allowance: Allowance,
     ) -> None:
+        tenant = exchange.caller.tenant
         try:
-            async with turns, self._slots:
-                content, declared = await self._get(place.url, budget)
-            exchange.media[place.url] = typed(content, declared, place.kind)
+            async with asyncio.timeout(min(self._rules.timeout, self._left(exchange))):
+                await self._slots.take(tenant, slots)
+                try:
+                    await allowance.take()
+                except BaseException:
+                    self._slots.give(tenant, slots)
+                    raise
+        except builtins.TimeoutError:
+            raise busy(exchange, places[0]) from None
+
+    async def _download_all(
+        self, exchange: Exchange, places: Sequence[RemoteMedia], allowance: Allowance
+    ) -> None:
+        left = self._left(exchange)
+        turns = asyncio.Semaphore(AT_ONCE_EACH)
+        failed: list[_Failed] = []
+        late: RemoteMedia | None = None
+        queued: set[str] = set()
+        try:
+            async with (
+                asyncio.timeout(min(self._rules.timeout, left)),
+                asyncio.TaskGroup() as group,
+            ):
+                for number, place in enumerate(places):
+                    download = _Download(exchange, place, number, allowance, queued)
+                    group.create_task(self._fetch(download, turns))
+        except* _Failed as errors:
+            failed += [error for error in errors.exceptions if isinstance(error, _Failed)]
+        except* builtins.TimeoutError:
+            late = next(place for place in places if place.url not in exchange.media)
+        if late is not None:
+            if left <= self._rules.timeout:
+                raise TimeoutError("total", self._request_timeout)
+            if late.url in queued:
+                raise busy(exchange, late)
+            text = f"it did not come within {self._rules.timeout:g} s"
+            failed.append(_Failed(late, MediaProblem("download", text)))
+        if failed:
+            exchange.media[failed[0].place.url] = failed[0].problem
+            raise refusal(exchange, failed[0].place, failed[0].problem)
+
+    def _left(self, exchange: Exchange) -> float:
+        """Seconds until the request's answer must have begun."""
+        return self._request_timeout - (time.perf_counter() - exchange.started)
+
+    async def _fetch(self, download: "_Download", turns: asyncio.Semaphore) -> None:
+        place = download.place
+        try:
+            async with turns:
+                content, declared = await self._get(download)
+            download.exchange.media[place.url] = typed(content, declared, place.kind)
         except MediaProblem as problem:
             # Without its traceback: that holds what was read so far.
             raise _Failed(place, problem.with_traceback(None)) from None
 
-    async def _get(self, url: str, budget: "_Budget") -> tuple[bytes, str]:
+    async def _get(self, download: "_Download") -> tuple[bytes, str]:
         """Return what is at an address, and the type that its server gives it."""
         module, tls = await self._load()
-        after = ""
+        after, url = "", download.place.url
         for _ in range(MOST_REDIRECTS + 1):
             try:
                 to = parse(url, self._rules.allow_hosts)
-                found = checked(await self._resolve(to.host, to.port), allowed=to.allowed)
+                found = checked(await self._find(download, to), allowed=to.allowed)
             except MediaProblem as problem:
                 raise MediaProblem(problem.kind, f"{after}{problem.text}") from None
             async with module.download(to, found, tls) as page:
                 if page.status == 200:
-                    content = await page.read(self._rules.max_bytes, budget.take)
+                    download.allowance.expect(download.number, page.length)
+                    content = await page.read(self._rules.max_bytes, download.allowance.count)
                     return content, page.headers.get("content-type", "")
                 if page.status not in _REDIRECTS:
                     text = f"{after}its server answered with the status {page.status}"
@@ -215,15 +246,36 @@ class MediaFetcher:
             self._tools = (module, await asyncio.to_thread(self._make_tls))
         return self._tools
 
-    async def _look_up(self, host: str, port: int) -> Sequence[str]:
-        loop = asyncio.get_running_loop()
-        try:
-            found = await loop.run_in_executor(
-                self._threads, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            )
-        except (OSError, UnicodeError):
-            return ()
-        return [str(address[0]) for *_, address in found]
+    async def _find(self, download: "_Download", to: Destination) -> Sequence[str]:
+        """Return the addresses of a host."""
+        if _is_address(to.host):
+            return [to.host]
+        if self._resolve is not None:
+            return await self._resolve(to.host, to.port)
+        tenant = download.exchange.caller.tenant
+        download.queued.add(download.place.url)
+        await self._look_ups.turn(tenant)
+        download.queued.discard(download.place.url)
+        return await self._look_ups.find(tenant, to.host, to.port)
+
+
+@dataclass(frozen=True, slots=True)
+class _Download:
+    """One of a request's downloads.
+
+    Attributes:
+        exchange: The request's record.
+        place: Where the request names the address.
+        number: Of the download, for the allowance.
+        allowance: The request's bytes.
+        queued: Addresses whose host has no turn yet to be looked up.
+    """
+
+    exchange: Exchange
+    place: RemoteMedia
+    number: int
+    allowance: Allowance
+    queued: set[str]
 
 
 class _Failed(Exception):
@@ -235,25 +287,6 @@ class _Failed(Exception):
         self.problem = problem
 
 
-class _Budget:
-    """Counts the bytes of one request's media."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self.used = 0
-
-    def take(self, size: int) -> None:
-        """Count `size` more bytes.
-
-        Raises:
-            MediaProblem: They are too many.
-        """
-        self.used += size
-        if self.used > self._most:
-            text = f"the request's media together are larger than {self._most} bytes"
-            raise MediaProblem("too_large", text)
-
-
 def _location(url: str, headers: Mapping[str, str]) -> str:
     try:
         return urljoin(url, headers["location"])
@@ -261,13 +294,9 @@ def _location(url: str, headers: Mapping[str, str]) -> str:
         raise MediaProblem("download", "its server redirects to nowhere") from None
 
 
-def _refusal(exchange: Exchange, place: RemoteMedia, problem: MediaProblem) -> TranslationError:
-    exchange.span.event(
-        "ep.media.refused", {"ep.media.param": place.param, "ep.media.problem": problem.kind}
-    )
-    code = _CODES[problem.kind][0 if place.kind == "image" else 1]
-    return TranslationError(
-        f"`{place.param}` cannot be fetched: {problem.text}. {_REMEDIES[problem.kind]}",
-        param=place.param,
-        code=code,
-    )
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -78,11 +78,11 @@ def _profile_in_a_cloud(model: str) -> ModelProfile:
 def _on_vertex(row: ProviderRow, client: HttpClient) -> HttpProvider:
     from proxy.providers.vertex import GoogleToken, claude_error, claude_on_vertex  # noqa: PLC0415
 
-    transport = http_transport(row, client=client, credentials={}, authorize=GoogleToken())
+    token = GoogleToken()
+    transport = http_transport(row, client=client, credentials={}, authorize=token)
     rewrite = claude_on_vertex(row.project or "", row.location or "")
-    return Provider(
-        _in_a_cloud(row), RewritingTransport(transport, rewrite), error_map(claude_error)
-    )
+    map_error = error_map(token.dropped_by(claude_error))
+    return Provider(_in_a_cloud(row), RewritingTransport(transport, rewrite), map_error)
 
 
 def _on_bedrock(row: ProviderRow, key: str | None, client: HttpClient) -> HttpProvider:

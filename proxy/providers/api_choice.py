@@ -27,7 +27,7 @@ from translators.errors import ProviderError
 from translators.fidelity import Report
 from translators.openai_responses.reasoning import FORMAT
 from translators.protocol import Completion, JsonContract, ResponseContext
-from translators.reasoning import VENDORS
+from translators.reasoning import VENDORS, without_restored
 from translators.wire.content import AssistantMessage
 from translators.wire.request import ChatCompletionRequest
 
@@ -90,9 +90,13 @@ class ApiChoice:
             return RESPONSES
         return CHAT
 
-    def media_to_fetch(self, chat: ChatCompletionRequest) -> Sequence[str]:
-        """Return what the API that takes less by address would not fetch: it is tried first."""
-        return (self.responses if self.only_responses else self.chat).media_to_fetch(chat)
+    def media_to_fetch(self, chat: ChatCompletionRequest, *, model: str) -> Sequence[str]:
+        """Return what the API that `chat` goes to first would not fetch.
+
+        Chat Completions takes less by address: what is fetched for it serves the other one, too.
+        """
+        first = self.responses if self.dialect(chat, model=model) == RESPONSES else self.chat
+        return first.media_to_fetch(chat, model=model)
 
     def prepare(
         self, chat: ChatCompletionRequest, *, model: str, context: ResponseContext
@@ -185,8 +189,11 @@ class _Referable:
         self._model = model
         self._context = context
         self._refusal: ProviderError | None = None
+        # Chat Completions has no use for what the store has added, and no client sent it: it is
+        # not to be reported as ignored. Should Responses be asked, it is there.
+        sent = without_restored(chat)
         self._now: Prepared = _Through(
-            CHAT, provider.chat.prepare(chat, model=model, context=context)
+            CHAT, provider.chat.prepare(sent, model=model, context=context)
         )
 
     @property

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, Final
 
+from proxy.providers.refused_credentials import BROKEN, RefusedCredentials
 from translators.anthropic_messages.models import profile_of
 from translators.errors import ProviderError
 from translators.protocol import HttpRequest
@@ -68,7 +69,7 @@ class AwsSignature:
             frozen = None if credentials is None else credentials.get_frozen_credentials()
         except exceptions.HTTPClientError as error:
             raise ProviderError("AWS cannot be reached for credentials.", kind="network") from error
-        except (exceptions.BotoCoreError, exceptions.ClientError) as error:
+        except (exceptions.BotoCoreError, exceptions.ClientError, *BROKEN) as error:
             # `ClientError` is an answer of STS or SSO, and no `BotoCoreError`.
             raise _refused(type(error).__name__) from error
         if frozen is None:
@@ -78,7 +79,11 @@ class AwsSignature:
 
 
 def _refused(why: str) -> ProviderError:
-    return ProviderError("AWS credentials cannot be had.", kind="auth", native_type=why)
+    remedy = (
+        "`aws sts get-caller-identity` with the proxy's user and environment says what is wrong "
+        "with its profile, its `credential_process` or its `AWS_*` variables"
+    )
+    return RefusedCredentials("AWS", why, remedy)
 
 
 def _chain() -> Any:

@@ -40,10 +40,10 @@ def _on_vertex(row: ProviderRow, client: HttpClient) -> HttpProvider:
     # Imported here: other rows need nothing of it.
     from proxy.providers.vertex import GoogleToken, gemini_on_vertex  # noqa: PLC0415
 
-    transport = http_transport(row, client=client, credentials={}, authorize=GoogleToken())
+    token = GoogleToken()
+    transport = http_transport(row, client=client, credentials={}, authorize=token)
     rewrite = gemini_on_vertex(row.project or "", row.location or "")
     # The version that google-genai asks for there, too.
     translator = GeminiGenerateTranslator(api_version=row.api_version or "v1beta1", on_vertex=True)
-    return Provider(
-        translator, RewritingTransport(transport, rewrite), error_map(error_from_response)
-    )
+    map_error = error_map(token.dropped_by(error_from_response))
+    return Provider(translator, RewritingTransport(transport, rewrite), map_error)

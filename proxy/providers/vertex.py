@@ -16,6 +16,8 @@ from urllib.parse import quote
 
 import msgspec
 
+from proxy.providers.over_http import ErrorFromResponse
+from proxy.providers.refused_credentials import BROKEN, RefusedCredentials
 from translators.anthropic_messages.errors import error_from_response as anthropic_error
 from translators.errors import ProviderError
 from translators.gemini_generate.errors import error_from_response as google_error
@@ -28,6 +30,11 @@ _SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 
 PATIENCE: Final = 10.0
 """Seconds for each answer of a token server: a stopping server waits for the thread."""
+
+_REMEDY: Final = (
+    "`gcloud auth application-default print-access-token` with the proxy's user and environment "
+    "says what is wrong with them, or with the file that `GOOGLE_APPLICATION_CREDENTIALS` names"
+)
 
 # The older version has a name of its own here; the newer one goes by its date, as in the SDK.
 _VERSIONS: Final[Mapping[str, str]] = {"2023-06-01": "vertex-2023-10-16"}
@@ -46,7 +53,7 @@ class GoogleToken:
     def __init__(self, load: Callable[[], Any] | None = None) -> None:
         self._load = load or _default_credentials
         self._credentials: Any = None
-        self._renewal: asyncio.Task[None] | None = None
+        self._renewal: asyncio.Task[Any] | None = None
 
     async def __call__(self, url: str, body: bytes) -> Mapping[str, str]:
         """Return the headers that carry the token.
@@ -54,29 +61,44 @@ class GoogleToken:
         Raises:
             ProviderError: There are no credentials, or Google refuses them.
         """
-        state = "INVALID" if self._credentials is None else self._credentials.token_state.name
+        credentials: Any = self._credentials
+        state = "INVALID" if self._credentials is None else credentials.token_state.name
         if state != "FRESH":
             renewal = self._renew()
             if state == "INVALID":
                 # Others wait for it, too: who leaves must not take it along.
-                await asyncio.shield(renewal)
-        credentials: Any = self._credentials
+                credentials = await asyncio.shield(renewal)
         headers = {"authorization": f"Bearer {credentials.token}"}
         if credentials.quota_project_id:
             headers["x-goog-user-project"] = credentials.quota_project_id
         return headers
 
-    def _renew(self) -> asyncio.Task[None]:
+    def dropped_by(self, read: ErrorFromResponse) -> ErrorFromResponse:
+        """Return `read`, which from now on drops the token where it reads of a 401.
+
+        Google may end a token before its time. The next request gets another, of credentials
+        that are looked for anew: they may have been mended.
+        """
+
+        def error(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+            if status == 401:
+                self._credentials = None
+            return read(status, headers, body)
+
+        return error
+
+    def _renew(self) -> asyncio.Task[Any]:
         if self._renewal is None or self._renewal.done():
             self._renewal = asyncio.create_task(self._renewed())
             # Where nobody waits the old token goes on; the next request tries again.
             self._renewal.add_done_callback(lambda task: task.cancelled() or task.exception())
         return self._renewal
 
-    async def _renewed(self) -> None:
-        await asyncio.to_thread(self._renew_now)
+    async def _renewed(self) -> Any:
+        self._credentials = credentials = await asyncio.to_thread(self._renew_now)
+        return credentials
 
-    def _renew_now(self) -> None:
+    def _renew_now(self) -> Any:
         exceptions: Any = import_module("google.auth.exceptions")
         try:
             credentials = self._credentials or self._load()
@@ -85,11 +107,9 @@ class GoogleToken:
             raise ProviderError(
                 "Google's token server cannot be reached.", kind="network"
             ) from error
-        except exceptions.GoogleAuthError as error:
-            raise ProviderError(
-                "Google refuses the credentials.", kind="auth", native_type=_code_of(error)
-            ) from error
-        self._credentials = credentials
+        except (exceptions.GoogleAuthError, *BROKEN) as error:
+            raise RefusedCredentials("Google", _code_of(error), _REMEDY) from error
+        return credentials
 
 
 def _default_credentials() -> Any:

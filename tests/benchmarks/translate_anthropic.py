@@ -4,12 +4,13 @@ Run from the root of the checkout: `python -m tests.benchmarks.translate_anthrop
 """
 
 import json
+import time
 import timeit
 from collections.abc import Callable
 from typing import Any
 
 from translators.anthropic_messages.translator import AnthropicMessagesTranslator
-from translators.protocol import ResponseContext
+from translators.protocol import HttpRequest, ResponseContext
 from translators.sse import ServerSentEvent
 from translators.wire.request import parse_request
 
@@ -35,17 +36,33 @@ DELTAS = {
 
 
 def microseconds(call: Callable[[], object], number: int) -> float:
-    return min(timeit.repeat(call, number=number, repeat=5)) / number * 1e6
+    """Return the CPU time of one call."""
+    timer = timeit.Timer(call, timer=time.process_time)
+    return min(timer.repeat(number=number, repeat=5)) / number * 1e6
 
 
-def main() -> None:
-    stream = TRANSLATOR.stream(CONTEXT)
+def deltas(request: HttpRequest | None) -> None:
+    """Print what the deltas cost in the answer to a request."""
+    stream = TRANSLATOR.stream(CONTEXT, request)
     for event in START:
         stream.feed(ServerSentEvent(b"", json.dumps(event).encode()))
     for name, fields in DELTAS.items():
         data = json.dumps({"type": "content_block_delta", **fields}, separators=(",", ":"))
         event = ServerSentEvent(b"content_block_delta", data.encode())
         print(f"{name:20} {microseconds(lambda event=event: stream.feed(event), 50_000):8.2f} µs")
+
+
+def main() -> None:
+    deltas(None)
+    print("with the server's search, whose answers may pause:")
+    searching: dict[str, Any] = {
+        "model": "m",
+        "messages": [{"role": "user", "content": WORDS}],
+        "web_search_options": {},
+    }
+    asked = parse_request(json.dumps(searching).encode())
+    deltas(TRANSLATOR.request(asked, model="claude-opus-5").request)
+    print("requests and answers:")
     tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
     messages = [{"role": ("user", "assistant")[i % 2], "content": WORDS} for i in range(51)]
     request = {"model": "m", "messages": messages, "tools": [tool] * 20}

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from openai import AsyncOpenAI, BadRequestError
+from openai import APIStatusError, AsyncOpenAI, BadRequestError
 
 from tests.http.wire import Connection, Upstream, body_of, eventually, new_sdk, unique
 from tests.providers import PROMPT, UPSTREAM_KEY, closed_port
@@ -65,6 +65,15 @@ def fetching(providers: SandboxProcess, host: str) -> Iterator[Proxy]:
 @pytest.fixture(scope="module")
 def not_fetching(providers: SandboxProcess) -> Iterator[Proxy]:
     policy = _policy(providers, {"fetch": False})
+    with Proxy(env={"UPSTREAM_KEY": UPSTREAM_KEY}, policy=policy) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def with_room_for_one(providers: SandboxProcess, host: str) -> Iterator[Proxy]:
+    """A server that may hold the media of one request at a time."""
+    room: dict[str, Any] = dict.fromkeys(["max_bytes", "max_total_bytes", "max_memory_bytes"], 1000)
+    policy = _policy(providers, {"allow_hosts": [host], "timeout": 1.0, **room})
     with Proxy(env={"UPSTREAM_KEY": UPSTREAM_KEY}, policy=policy) as server:
         yield server
 
@@ -274,3 +283,49 @@ async def test_row_63_leaving_during_a_download_ends_it(
 
             await eventually(gone, 1.0, "the end of the download")
     assert await upstream.count("started") == 0
+
+
+async def test_what_is_held_is_given_back_when_the_answer_begins_or_fails(
+    with_room_for_one: Proxy, host: str
+) -> None:
+    url = f"http://{host}/a"
+    async with media_server(png, port=port_of(host)), new_sdk(with_room_for_one) as sdk:
+        for stream in (True, False):
+            with pytest.raises(BadRequestError):
+                await ask(sdk, "gemini", seeing("[sandbox fail=400]", url), stream=stream)
+        first = await ask(sdk, "gemini", seeing("Look", url), stream=True)
+        await ask(sdk, "gemini", seeing("Look", url))
+        await ask(sdk, "gemini", seeing("Look", url))
+        assert [chunk async for chunk in first]
+
+
+async def test_without_room_the_next_provider_is_asked_or_the_client_told(
+    with_room_for_one: Proxy, upstream: Upstream, host: str
+) -> None:
+    marker, began, url = unique(), asyncio.Event(), f"http://{host}/a"
+
+    async def slow(asked: Asked) -> None:
+        began.set()
+        await asked.gone.wait()
+
+    async with media_server(slow, port=port_of(host)), new_sdk(with_room_for_one) as sdk:
+        held = asyncio.ensure_future(ask(sdk, "gemini", seeing("Look", url)))
+        await asyncio.wait_for(began.wait(), 10)
+        others = [ask(sdk, "gemini", seeing("Look", url)) for _ in range(3)]
+        # What Gemini may not have for want of room, Anthropic fetches itself.
+        address = seeing(marker, "https://127.0.0.1/a")
+        elsewhere = [ask(sdk, "gemini_first", address) for _ in range(2)]
+        *ends, first, second = await asyncio.gather(
+            held, *others, *elsewhere, return_exceptions=True
+        )
+    assert "choices=" in repr(first)
+    assert "choices=" in repr(second)
+    sent = await upstream.requests(marker)
+    assert ["/anthropic/" in request["path"] for request in sent] == [True, True]
+    errors = [end for end in ends if isinstance(end, APIStatusError)]
+    # The turn of one may come when the first one's time is over; there is none for the others.
+    assert [error.status_code for error in errors].count(503) >= 2
+    for error in errors:
+        codes = {400: "failed_to_download_image", 503: "server_is_overloaded"}
+        assert error.code == codes[error.status_code]
+        assert error.param == "messages[0].content[1].image_url.url"

@@ -217,6 +217,98 @@ async def test_no_caller_gets_anothers_reasoning(
 
 
 @pytest.mark.parametrize("persona", WITHOUT)
+async def test_reasoning_goes_back_to_its_account_under_whatever_name(
+    providers: SandboxProcess, upstream: Upstream, persona: str
+) -> None:
+    policy = reasoning_policy(providers)
+    rows, personas = policy["providers"], policy["personas"]
+    rows["renamed"] = dict(rows[persona])
+    rows["foreign"] = {**rows[persona], "api_key_env": "ANOTHER_KEY"}
+    for name in ("renamed", "foreign"):
+        personas[name] = {**personas[persona], "provider_preferences": [name]}
+    with Proxy(env={**KEY, "ANOTHER_KEY": "of-another-account"}, policy=policy) as server:
+        async with new_sdk(server) as sdk:
+            marker = unique()
+            conversation = await begun(sdk, persona, marker)
+            for name in ("foreign", "renamed"):
+                strict = {"x-ep-strict": "true"}
+                await sdk.chat.completions.create(
+                    model=name, messages=cast("Any", conversation), extra_headers=strict
+                )
+    _, foreign, renamed = await upstream.requests(marker)
+    assert sent_back(persona, foreign) == WITHOUT[persona]
+    assert sent_back(persona, renamed) not in ([None], WITHOUT[persona])
+
+
+def spoilt(value: Any) -> Any:
+    """Return the same with every signature that it holds changed, as another account's are."""
+    if isinstance(value, list):
+        return [spoilt(entry) for entry in cast("list[Any]", value)]
+    if not isinstance(value, dict):
+        return value
+    signed = ("signature", "thought_signature", "encrypted_content", "data")
+    return {
+        name: "b3RoZXJz" + entry[8:] if name in signed and isinstance(entry, str) else spoilt(entry)
+        for name, entry in cast("Json", value).items()
+    }
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+@pytest.mark.parametrize("client", ["everything", "tool_calls"])
+@pytest.mark.parametrize("persona", PERSONAS)
+async def test_refused_reasoning_is_left_out_and_reported(
+    server: Proxy, sdk: AsyncOpenAI, upstream: Upstream, persona: str, client: str, stream: bool
+) -> None:
+    marker = unique()
+    question = user(marker, calls=1, think="Hm.")
+    message = await answer_to(sdk, persona, [question])
+    messages = [question, spoilt(CLIENTS[client](message)), *results_of(message)]
+    body: Json = {"model": persona, "messages": messages, "tools": TOOLS, "stream": stream}
+    async with new_client(server) as http:
+        answer = await http.post("/v1/chat/completions", json=body)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["x-ep-attempts"] == "1"
+        told = answer.headers["x-ep-ignored-params"].split(", ")
+        assert "messages[].tool_calls[].extra_content" in told
+        detailed = "reasoning_details" in messages[1]
+        assert ("messages[].reasoning_details" in told) == detailed
+        assert not (detailed and client == "tool_calls")
+        *_, last = await upstream.requests(marker)
+        assert sent_back(persona, last) == WITHOUT.get(persona, [None])
+
+        refused = await http.post(
+            "/v1/chat/completions", json=body, headers={"x-ep-strict": "true"}
+        )
+        assert refused.status_code == 400
+        assert refused.json()["error"]["param"] in told
+
+
+async def test_a_server_that_just_started_refers_a_request_with_its_reasoning(
+    providers: SandboxProcess, upstream: Upstream, redis: RedisServer
+) -> None:
+    marker, policy = unique(), reasoning_policy(providers)
+    env = {**KEY, "EP_REDIS_URL": redis.url}
+    with Proxy(env=env, policy=policy) as first:
+        async with new_sdk(first) as sdk:
+            conversation = await begun(sdk, "referred", marker)
+        # A server that is stopped writes what waits to be written.
+        first.stop()
+    with Proxy(env=env, policy=policy) as second:
+        async with new_sdk(second) as sdk:
+            await sdk.chat.completions.create(
+                model="referred",
+                messages=cast("Any", conversation),
+                tools=TOOLS,
+                extra_headers={"x-ep-strict": "true"},
+            )
+    *_, refused, sent = await upstream.requests(marker)
+    assert refused["path"].endswith("/chat/completions")
+    assert "extra_content" not in str(refused["body"])
+    assert sent["path"].endswith("/responses")
+    assert sent_back("referred", sent)[0]
+
+
+@pytest.mark.parametrize("persona", WITHOUT)
 async def test_after_a_restart_the_conversation_goes_on_without_the_thinking(
     providers: SandboxProcess, upstream: Upstream, persona: str
 ) -> None:

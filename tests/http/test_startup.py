@@ -172,7 +172,10 @@ sys.addaudithook(lambda name, _: events.append(name) if name.startswith("socket.
 import proxy, proxy.app, proxy.server, proxy.cli.main, proxy.cli.serve, policy, translators
 print(json.dumps({"events": events, "modules": sorted(sys.modules)}))
 """
-HEAVY = ("anthropic", "openai", "google", "claude_agent_sdk", "opentelemetry", "httpx", "boto3")
+HEAVY = (
+    *("anthropic", "openai", "google", "claude_agent_sdk", "opentelemetry", "httpx", "boto3"),
+    *("botocore", "requests", "redis", "jsonschema"),
+)
 
 
 def test_row_77_importing_opens_no_socket_and_loads_no_sdk(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ def test_the_defaults() -> None:
         max_bytes=20 * 1024 * 1024,
         max_total_bytes=40 * 1024 * 1024,
         max_count=16,
+        max_memory_bytes=256 * 1024 * 1024,
         timeout=10.0,
         allow_hosts=(),
     )
@@ -53,6 +54,7 @@ def test_what_is_no_host_is_refused(host: str) -> None:
         ("fetch: maybe", "fetch", "must be a valid boolean", ""),
         ("max_bytes: 0", "max_bytes", "greater than or equal to 1", ""),
         ("max_count: 1.5", "max_count", "must be a valid integer", ""),
+        ("max_memory_bytes: 41943039", "max_memory_bytes", "41943040", "`max_total_bytes`"),
         ("timeout: 0", "timeout", "greater than 0", ""),
         ("timeout: .inf", "timeout", "finite", ""),
         ("allow_hosts: a", "allow_hosts", "must be a list", ""),

@@ -239,10 +239,7 @@ async def put_in_place(
     if exchange is None:
         exchange = Exchange(request_with(parts), "req_1", span=span)
     addresses = [media.url for media in remote_media(exchange.request)]
-    try:
-        chat = await fetcher.put_in_place(exchange, exchange.request, addresses, provider="gemini")
-    finally:
-        fetcher.close()
+    chat = await fetcher.put_in_place(exchange, exchange.request, addresses, provider="gemini")
     return Fetched(chat, exchange, span.events)
 
 

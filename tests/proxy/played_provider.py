@@ -24,7 +24,7 @@ from translators.protocol import (
     Translated,
 )
 from translators.wire.request import ChatCompletionRequest
-from translators.wire.response import Usage
+from translators.wire.response import Usage, add_usage
 
 __all__ = ["Item", "Native", "Played", "PlayedTransport", "Request", "ask", "context", "played"]
 
@@ -73,7 +73,7 @@ class PlayedStream:
                 chunks.append(build.tool_start(value, id=value, name="f"))
                 chunks.append(build.tool_arguments(value, "{}"))
             case "usage":
-                self.outcome.usage = Usage(value, 1, value + 1)
+                self.outcome.usage = add_usage(self.outcome.usage, Usage(value, 1, value + 1))
             case "more":
                 self._more = value
                 self._asked += 1
@@ -107,11 +107,18 @@ class PlayedTranslator:
         return Translated(body, choices=chat.n or 1, contract=self.contract)
 
     def response(self, native: list[Native], context: ResponseContext) -> Completion:
-        stream = PlayedStream(context, None)
-        chunks = [chunk for event in native for chunk in stream.feed(event)]
-        if native[-1][0] == "more":
-            stream.feed(("end", "stop"))
-        chunks += stream.end()
+        return self._played([native], PlayedStream(context, None))
+
+    def join(
+        self, natives: Sequence[list[Native]], context: ResponseContext, request: Request
+    ) -> Completion:
+        return self._played(natives, PlayedStream(context, request))
+
+    def _played(self, natives: Sequence[list[Native]], stream: PlayedStream) -> Completion:
+        chunks: list[Chunk] = []
+        for native in natives:
+            chunks += [chunk for event in native for chunk in stream.feed(event)]
+            chunks += stream.end()
         return Completion(fold(chunk.data for chunk in chunks), stream.outcome)
 
     def follow_up(self, request: Request, native: list[Native]) -> Request | None:

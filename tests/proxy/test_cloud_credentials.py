@@ -43,6 +43,24 @@ def hidden(error: BaseException, *secrets: str) -> None:
     assert not [secret for secret in secrets if secret in shown]
 
 
+def without_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the process no AWS key of its own."""
+    aws_environment(monkeypatch)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name)
+
+
+async def aws_refusal() -> ProviderError:
+    """Return what becomes of a signature for which nothing is there."""
+    with pytest.raises(ProviderError) as refused:
+        await AwsSignature("us-east-1")("https://h/p", b"{}")
+    error = refused.value
+    assert (error.kind, error.status_hint) == ("auth", 502)
+    assert "aws sts get-caller-identity" in error.message
+    hidden(error, "secret")
+    return error
+
+
 @pytest.mark.usefixtures("google")
 class TestGoogle:
     async def test_one_token_serves_many_requests(self, clouds: Clouds, origin: str) -> None:
@@ -122,6 +140,39 @@ class TestGoogle:
         hidden(error, "eyJ", "PRIVATE")
         assert "eyJ" not in caplog.text
 
+    @pytest.mark.parametrize(
+        ("cloud_row", "model"), [("vertex_claude", MODEL), ("vertex_gemini", "gemini-3.6-flash")]
+    )
+    async def test_a_token_that_google_ends_early_is_dropped(
+        self, clouds: Clouds, origin: str, cloud_row: str, model: str
+    ) -> None:
+        async with provider(row(cloud_row, origin=origin)) as vertex:
+            await said(vertex, model, stream=False)
+            # The fake takes the newest token only.
+            clouds.tokens.append("ya29.another")
+            with pytest.raises(ProviderError) as refused:
+                await said(vertex, model, stream=True)
+            assert refused.value.status == 401
+            await said(vertex, model, stream=True)
+        # One for each of the two that were needed, and the test's own.
+        assert len(clouds.tokens) == 3
+
+    @pytest.mark.parametrize(
+        "content", ["[]", "5", "not JSON", '{"type": 5}', '{"type": "service_account"}', "\0"]
+    )
+    async def test_a_file_that_holds_no_credentials(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str
+    ) -> None:
+        file = tmp_path / "secret-place.json"
+        file.write_text(content, encoding="utf-8")
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+        with pytest.raises(ProviderError) as refused:
+            await GoogleToken()("https://h/p", b"{}")
+        assert (refused.value.kind, refused.value.status_hint) == ("auth", 502)
+        assert "`GOOGLE_APPLICATION_CREDENTIALS`" in refused.value.message
+        assert str(refused.value) == refused.value.message
+        hidden(refused.value, "secret-place")
+
     async def test_no_credentials_at_all(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, origin: str
     ) -> None:
@@ -174,13 +225,44 @@ class TestAmazon:
     async def test_no_credentials_at_all(
         self, monkeypatch: pytest.MonkeyPatch, origin: str
     ) -> None:
-        aws_environment(monkeypatch)
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-            monkeypatch.delenv(name)
+        without_keys(monkeypatch)
         async with provider(row("bedrock", origin=origin)) as bedrock:
             with pytest.raises(ProviderError) as refused:
                 await said(bedrock, AWS_MODEL, stream=True)
         assert (refused.value.kind, refused.value.native_type) == ("auth", "NoCredentialsError")
+
+    @pytest.mark.parametrize(
+        ("process", "why"),
+        [
+            ("/nowhere/secret-program", "FileNotFoundError"),
+            ("/", "PermissionError"),
+            ("echo secret-output", "JSONDecodeError"),
+            ("echo []", "AttributeError"),
+            ("echo 5", "AttributeError"),
+            ('echo {\\"Version\\":1}', "CredentialRetrievalError"),
+            ("false", "CredentialRetrievalError"),
+        ],
+    )
+    async def test_a_credential_process_that_gives_none(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, process: str, why: str
+    ) -> None:
+        without_keys(monkeypatch)
+        (tmp_path / "config").write_text(f"[default]\ncredential_process = {process}\n")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+        assert (await aws_refusal()).native_type == why
+
+    async def test_a_web_identity_without_its_file(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        without_keys(monkeypatch)
+        monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "secret"))
+        monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/x")
+        assert (await aws_refusal()).native_type == "FileNotFoundError"
+
+    async def test_a_container_that_is_elsewhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        without_keys(monkeypatch)
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://secret.example/x")
+        assert (await aws_refusal()).native_type == "ValueError"
 
     async def test_a_profile_that_does_not_exist(
         self, monkeypatch: pytest.MonkeyPatch, origin: str

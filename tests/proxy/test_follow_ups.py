@@ -10,6 +10,7 @@ from proxy.call import Call
 from proxy.provider import AnswerStream
 from tests.proxy.played_provider import Item, ask, played
 from translators.errors import ProviderError
+from translators.fold import fold
 from translators.protocol import MAX_FOLLOW_UPS
 
 Json = dict[str, Any]
@@ -83,9 +84,9 @@ async def test_an_answer_without_an_end_is_given_up_after_so_many_requests():
     provider, transport = played([("text", "x"), ("more", "a")])
     call = Call()
     completion = await ask(provider).complete(call)
-    assert json.loads(completion.data)["choices"][0]["message"]["content"] == "x" * (
-        MAX_FOLLOW_UPS + 1
-    )
+    (choice,) = json.loads(completion.data)["choices"]
+    assert choice["message"]["content"] == "x" * (MAX_FOLLOW_UPS + 1)
+    assert choice["finish_reason"] == "length"
     assert (len(transport.requests), call.follow_ups) == (MAX_FOLLOW_UPS + 1, MAX_FOLLOW_UPS)
 
 
@@ -98,6 +99,9 @@ async def test_a_follow_up_that_fails_breaks_the_answer_off(error: Exception):
         async for batch in answer:
             chunks += [json.loads(chunk.data) for chunk in batch]
     assert caught.value.kind in ("network", "overloaded")
+    with pytest.raises(ProviderError) as again:
+        await anext(answer)
+    assert again.value is caught.value
     assert text_of(chunks) == "one "
     assert all(c["choices"][0]["finish_reason"] is None for c in chunks)
     with pytest.raises(ProviderError):
@@ -114,3 +118,16 @@ async def test_a_client_that_leaves_between_two_parts_ends_the_second_request():
         await reading
     await answer.aclose()
     assert (transport.waiting, transport.given_up, transport.open_sources) == (0, 1, 0)
+
+
+async def test_whole_answer_says_what_the_stream_says():
+    hops: list[list[Item]] = [
+        [("text", "one "), ("call", "1"), ("usage", 10), ("more", "a")],
+        [("call", "2"), ("usage", 20), ("end", "tool_calls")],
+    ]
+    provider, _ = played(*hops)
+    answer = await ask(provider).open(Call())
+    chunks = [chunk.data async for batch in answer for chunk in batch]
+    whole = await ask(played(*hops)[0]).complete(Call())
+    assert whole.data == fold(chunks)
+    assert whole.outcome == answer.outcome

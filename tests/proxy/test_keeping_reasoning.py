@@ -10,6 +10,7 @@ from proxy.attempt import Attempt
 from proxy.delivery import Delivery
 from proxy.exchange import Caller, Exchange
 from proxy.provider import AnswerStream
+from proxy.reasoning_store import of_realm
 from translators.errors import ProviderError
 from translators.fidelity import Report
 from translators.protocol import Chunk, Outcome
@@ -22,10 +23,11 @@ class Store:
     def __init__(self) -> None:
         self.kept: list[tuple[str, Mapping[str, Any]]] = []
 
-    def remember(self, caller: str, reasoning: Mapping[str, Any]) -> None:
-        self.kept.append((caller, dict(reasoning)))
+    def remember(self, tenant: str, reasoning: Mapping[str, Any]) -> None:
+        assert {entry["realm"] for entry in reasoning.values()} == {"here"}
+        self.kept.append((tenant, of_realm(reasoning, "here")))
 
-    async def recall(self, caller: str, ids: Sequence[str]) -> Mapping[str, Any]:
+    async def recall(self, tenant: str, ids: Sequence[str]) -> Mapping[str, Any]:
         return {}
 
     async def aclose(self) -> None:
@@ -67,6 +69,7 @@ def attempt_with(store: Store) -> Attempt:
         reason="initial",
     )
     attempt.store = store
+    attempt.realm = "here"
     return attempt
 
 

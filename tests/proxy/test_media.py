@@ -212,7 +212,12 @@ def test_media_are_let_go_when_the_answer_begins() -> None:
     """A stream may be long, and they are large."""
     exchange = Exchange(request_with(images("https://a.example/x")), "req_1")
     exchange.media["https://a.example/x"] = Media("image/gif", GIF)
+    given_back: list[bool] = []
+    exchange.holds.append(lambda: given_back.append(True))
     row = ProviderRow(dialect="gemini_generate", base_url="https://a.example", model="m")
     target = Target("gemini", "m", row.timeouts)
     Attempt(exchange, target, row=row, report=Report(), reason="initial").begun()
     assert exchange.media == {}
+    assert given_back == [True]
+    exchange.let_media_go()
+    assert given_back == [True]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.media import addresses, fetcher
+from proxy.media import addresses, look_up
 from tests.proxy.media_server import (
     INLINED,
     Asked,
@@ -257,7 +257,7 @@ async def test_a_look_up_does_not_hold_up_the_event_loop(monkeypatch: pytest.Mon
         names.append(threading.current_thread().name)
         return [(0, 0, 0, "", ("10.0.0.1", port))]
 
-    monkeypatch.setattr(fetcher.socket, "getaddrinfo", slow)
+    monkeypatch.setattr(look_up.socket, "getaddrinfo", slow)
     error = await refused(images("https://a.example/x"))
     assert "no public address" in error.message
     assert names

@@ -220,21 +220,3 @@ async def test_only_so_many_downloads_run_at_once() -> None:
         found = await put_in_place(parts, allow_hosts=[host])
     assert found.urls == [INLINED] * 12
     assert most == fetcher.AT_ONCE_EACH
-
-
-async def test_all_requests_share_the_number_of_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetcher, "AT_ONCE", 2)
-    running, most = 0, 0
-
-    async def counted(asked: Asked) -> None:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        await asyncio.sleep(0.02)
-        running -= 1
-        await gif(asked)
-
-    async with media_server(counted) as server:
-        host = f"127.0.0.1:{server.port}"
-        await put_in_place(images(*(f"http://{host}/{i}" for i in range(6))), allow_hosts=[host])
-    assert most == 2

@@ -5,7 +5,8 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
 import pytest
@@ -419,6 +420,140 @@ class TestRedisIsSilent:
         assert store.failures == 7
         async with asyncio.timeout(10):
             await store.aclose()
+
+
+@asynccontextmanager
+async def odd_server(reply: bytes) -> AsyncGenerator[tuple[str, list[int]]]:
+    """A server that greets well and then answers everything with `reply`; counts connections."""
+    connections: list[int] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(1)
+        with suppress(ConnectionError):
+            while data := await reader.read(65536):
+                greetings = data.count(b"SETINFO")
+                writer.write(b"+OK\r\n" * greetings if greetings else reply)
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    try:
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0", connections
+    finally:
+        server.close()
+
+
+ODD_REPLIES = [
+    *(b"$abc\r\n", b"*x\r\n", b":x\r\n", b"x" * 200_000 + b"\r\n", b"*1\r\n" * 5000),
+    *(b"HTTP/1.1 400 Bad\r\n\r\n", b"*0\r\n", b"$-1\r\n", b":5\r\n", b"*-1\r\n"),
+    *(b"*2\r\n$1\r\na\r\n$1\r\nb\r\n", b"-ERR no\r\n", b"$1\r\na\r\n", b"$-7\r\n"),
+    *(b"+\xff\r\n", b"\r\n"),
+]
+
+
+class TestRedisIsNoRedis:
+    @pytest.mark.parametrize("reply", ODD_REPLIES, ids=lambda reply: repr(reply[:12]))
+    async def test_a_lookup_never_fails_and_is_counted(self, reply: bytes) -> None:
+        async with odd_server(reply) as (url, connections):
+            store = RedisReasoningStore(url, max_age=100)
+            async with asyncio.timeout(10):
+                for _ in range(2):
+                    assert await store.recall("me", ["a"]) == {}
+            assert store.failures == 2
+            if not reply.startswith(b"-"):
+                # What an odd reply has left on the way is not read as the next one.
+                assert len(connections) == 2
+            await store.aclose()
+
+    @pytest.mark.parametrize("reply", ODD_REPLIES[:5], ids=lambda reply: repr(reply[:12]))
+    async def test_the_writer_goes_on(self, reply: bytes) -> None:
+        async with odd_server(reply) as (url, _):
+            store = RedisReasoningStore(url, max_age=100)
+            for number in range(reasoning_redis.BATCH + 1):
+                store.remember("me", {str(number): SIGNATURE})
+            writer = store._writer  # pyright: ignore[reportPrivateUsage]
+            assert writer is not None
+            await written(store)
+            async with asyncio.timeout(10):
+                await writer
+            assert store.failures == 2
+            await store.aclose()
+
+
+class TestPauses:
+    async def test_after_some_failures_nobody_waits(self, silent: str) -> None:
+        clock = Clock()
+        store = RedisReasoningStore(silent, max_age=100, clock=clock)
+        asked = Counted(store)
+        for _ in range(10):
+            assert await store.recall("me", ["a"]) == {}
+        assert (asked.times, store.failures) == (reasoning_redis.FAILED_LOOKUPS, 10)
+        clock.now += reasoning_redis.PAUSE_SECONDS
+        # One finds out; the others do not wait for it.
+        await asyncio.gather(*(store.recall("me", ["a"]) for _ in range(10)))
+        assert asked.times == reasoning_redis.FAILED_LOOKUPS + 1
+        await store.recall("me", ["a"])
+        assert asked.times == reasoning_redis.FAILED_LOOKUPS + 1
+        await store.aclose()
+
+    async def test_what_waits_to_be_written_is_found_meanwhile(self, silent: str) -> None:
+        store = RedisReasoningStore(silent, max_age=100, clock=Clock())
+        for _ in range(reasoning_redis.FAILED_LOOKUPS):
+            await store.recall("me", ["a"])
+        store.remember("me", {"b": SIGNATURE})
+        assert await store.recall("me", ["a", "b"]) == {"b": SIGNATURE}
+        writer = store._writer  # pyright: ignore[reportPrivateUsage]
+        assert writer is not None
+        writer.cancel()
+        await store.aclose()
+
+    async def test_one_that_succeeds_ends_it(self) -> None:
+        clock = Clock()
+        with RedisServer() as first:
+            store = RedisReasoningStore(first.url, max_age=100, clock=clock)
+            asked = Counted(store)
+            first.stop()
+            for _ in range(5):
+                await store.recall("me", ["a"])
+            with RedisServer(first.port):
+                await store.recall("me", ["a"])
+                assert asked.times == reasoning_redis.FAILED_LOOKUPS
+                clock.now += reasoning_redis.PAUSE_SECONDS
+                before = store.failures
+                for _ in range(5):
+                    await store.recall("me", ["a"])
+                assert asked.times == reasoning_redis.FAILED_LOOKUPS + 5
+                assert store.failures == before
+                await store.aclose()
+
+    async def test_failures_with_successes_between_them_are_no_reason(self) -> None:
+        replies = [b"$abc\r\n", b"$abc\r\n", b"*1\r\n$-1\r\n"] * 3
+        async with odd_server(b"") as (url, _):
+            store = RedisReasoningStore(url, max_age=100, clock=Clock())
+            asked = Counted(store, replies)
+            for _ in range(9):
+                await store.recall("me", ["a"])
+            assert (asked.times, store.failures) == (9, 6)
+            await store.aclose()
+
+
+class Counted:
+    """Counts the lookups that a store makes; plays their ends, where there are any."""
+
+    def __init__(self, store: RedisReasoningStore, ends: Sequence[bytes] = ()) -> None:
+        self.times = 0
+        redis: Any = store._redis  # pyright: ignore[reportPrivateUsage]
+        plain = redis.mget
+
+        async def mget(keys: list[str]) -> Any:
+            self.times += 1
+            if not ends:
+                return await plain(keys)
+            if ends[self.times - 1].startswith(b"$"):
+                raise ValueError("not a length")
+            return [None] * len(keys)
+
+        redis.mget = mget
 
 
 def policy(text: str) -> Policy:

@@ -13,7 +13,7 @@ from proxy.attempt import Attempt
 from proxy.exchange import Caller, Exchange
 from proxy.http import HttpClient
 from proxy.preparation import Preparation
-from proxy.reasoning_store import MemoryReasoningStore
+from proxy.reasoning_store import MemoryReasoningStore, realm_of
 from proxy.registry import create_provider
 from proxy.ticker import Ticker
 from translators.fidelity import Report
@@ -57,6 +57,7 @@ class Conversation:
     def answered(self, who: Caller) -> None:
         attempt = Attempt(exchange_of(who), TARGET, row=ROW, report=Report(), reason="initial")
         attempt.store = self.store
+        attempt.realm = realm_of(ROW, None)
         attempt.opened(Outcome(reasoning={"call_1": EXTRA}))
         attempt.begun()
         attempt.end()

@@ -15,6 +15,7 @@ __all__ = [
     "TOOL",
     "WORDS",
     "changed_events",
+    "changed_request",
     "conversations",
     "cuts",
     "grown_bodies",
@@ -134,6 +135,49 @@ def changed_events(
     place = data.draw(st.sampled_from(_objects_in(changed)))
     place[data.draw(st.sampled_from([*place, "new"]))] = data.draw(anything)
     return changed
+
+
+ODD: list[Any] = [
+    *(None, True, False, 0, -1, 1.5, 1e18, 10**25, "", " ", "x", "é🎉", "#", "auto", "object"),
+    *([], {}, ["a"], [["a"]], [{}], [None], {"a": {}}, {"type": "x"}, {"type": "object"}),
+]
+"""Values that are seldom what is meant."""
+
+_FIELDS = (
+    *("type", "format", "pattern", "const", "enum", "anyOf", "oneOf", "allOf", "$ref", "required"),
+    *("nullable", "items", "minItems", "minimum", "default", "$anchor", "$defs", "cache_control"),
+    *("thinking", "signature", "data", "reasoning_details", "thinking_blocks", "extra_content"),
+    *("web_search_options", "index", "text_after"),
+)
+
+
+def changed_request(data: st.DataObject, request: Json) -> Json:
+    """Return a request with odd values in one to three places, perhaps in fields of any kind."""
+    changed: Any = copy.deepcopy(request)
+    for _ in range(data.draw(st.integers(1, 3))):
+        place: Any = data.draw(st.sampled_from(_places_in(changed)))
+        inside = not isinstance(place, list)
+        keys: list[Any] = list(place if inside else range(len(cast("list[Any]", place))))
+        if inside and (not keys or data.draw(st.booleans())):
+            keys = list(_FIELDS)
+        if keys:
+            key = data.draw(st.sampled_from(keys))
+            place[key] = copy.deepcopy(data.draw(st.sampled_from(ODD) | st.just(place)))
+    return changed
+
+
+def _places_in(value: Any) -> list[Any]:
+    """Return every object and every list inside a value, itself included."""
+    if isinstance(value, dict):
+        entries = list(cast("Json", value).values())
+    elif isinstance(value, list):
+        entries = cast("list[Any]", value)
+    else:
+        return []
+    found: list[Any] = [value]
+    for entry in entries:
+        found += _places_in(entry)
+    return found
 
 
 def _objects_in(value: Any) -> list[Json]:

@@ -90,7 +90,7 @@ def test_row_91_the_role_comes_once_and_first_and_is_no_payload():
     assert [chunk.payload for chunk in chunks] == [False] + [True] * 7 + [False]
 
 
-def test_row_01_row_02_row_08_tool_indexes_are_dense_from_zero_whatever_the_keys():
+def test_row_01_row_02_row_07_row_08_tool_indexes_are_dense_from_zero_whatever_the_keys():
     entries = [d["tool_calls"][0] for d in deltas(tool_answer(ChunkBuilder(CONTEXT)))[2:7]]
     assert [entry["index"] for entry in entries] == [0, 1, 1, 0, 1]
     assert [entry.get("id") for entry in entries] == ["call_a", "call_b", None, None, None]

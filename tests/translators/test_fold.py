@@ -7,7 +7,7 @@ from openai.types.chat import ChatCompletion
 
 from translators.choices import CombinedOutcome, combine
 from translators.chunks import ChunkBuilder, completion
-from translators.fold import join
+from translators.fold import fold
 from translators.protocol import Completion, Outcome, ResponseContext
 from translators.wire.response import (
     CompletionTokensDetails,
@@ -40,90 +40,16 @@ def part(
     return Completion(json.dumps({**body, "choices": [choice]}).encode(), outcome)
 
 
-def joined(*parts: Completion) -> Json:
-    whole = join(parts)
-    ChatCompletion.model_validate_json(whole.data, strict=True)
-    return json.loads(whole.data)
+def test_probabilities_of_tokens_are_appended():
+    def chunk(text: str, reason: str | None = None) -> bytes:
+        token: Json = {"token": text, "logprob": -1.0, "bytes": None, "top_logprobs": []}
+        logprobs = {"content": [token], "refusal": None}
+        delta = {"index": 0, "delta": {}, "logprobs": logprobs, "finish_reason": reason}
+        return json.dumps({"id": "i", "model": "m", "choices": [delta]}).encode()
 
-
-def message(body: Json) -> Json:
-    return body["choices"][0]["message"]
-
-
-def citation(first: int, last: int) -> Json:
-    cited = {"start_index": first, "end_index": last, "url": "https://a.test", "title": "A"}
-    return {"type": "url_citation", "url_citation": cited}
-
-
-def test_texts_follow_each_other_and_the_last_part_says_how_it_ended():
-    whole = join([part("one ", reason="length"), part("two")])
-    body = json.loads(whole.data)
-    assert message(body)["content"] == "one two"
-    assert body["choices"][0]["finish_reason"] == "stop"
-    assert body["id"] == "id-one "
-    outcome = whole.outcome
-    assert (outcome.finish_reason, outcome.native_finish_reason) == ("stop", "STOP")
-    assert (outcome.id, outcome.model) == ("id-one ", "m")
-
-
-def test_citations_move_with_their_text():
-    first = part("äöü ", annotations=[citation(0, 3)])
-    second = part("xyz", annotations=[citation(1, 2), {"type": "other"}])
-    spans = [
-        (a["url_citation"]["start_index"], a["url_citation"]["end_index"])
-        for a in message(json.loads(join([first, second]).data))["annotations"]
-        if "url_citation" in a
-    ]
-    assert spans == [(0, 3), (5, 6)]
-
-
-def test_calls_and_thoughts_of_all_parts_are_kept():
-    def call(id: str) -> Json:
-        return {"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}}
-
-    body = joined(
-        part(None, reasoning_content="a", tool_calls=[call("1")]),
-        part("x", reasoning_content="b"),
-        part(None, reason="tool_calls", tool_calls=[call("2"), call("3")]),
-    )
-    assert [c["id"] for c in message(body)["tool_calls"]] == ["1", "2", "3"]
-    assert message(body)["reasoning_content"] == "ab"
-    assert message(body)["content"] == "x"
-
-
-def test_what_only_a_later_part_has_is_there():
-    body = joined(part(None), part("x", annotations=[citation(0, 1)]))
-    assert message(body)["content"] == "x"
-    assert message(body)["annotations"] == [citation(0, 1)]
-
-
-def test_counts_and_what_providers_want_back_are_put_together():
-    one = part("a", usage=Usage(10, 5, 15), reasoning={"1": "x"})
-    whole = join([one, part("b"), part("c", usage=Usage(1, 2, 3), reasoning={"2": "y"})])
-    assert whole.outcome.usage == Usage(11, 7, 18)
-    assert json.loads(whole.data)["usage"]["total_tokens"] == 18
-    assert whole.outcome.reasoning == {"1": "x", "2": "y"}
-    assert one.outcome.reasoning == {"1": "x"}
-
-
-def test_spans_of_documents_move_with_their_text_and_probabilities_are_appended():
-    def quoted(text: str) -> Completion:
-        spans = [{"start_index": 0, "end_index": len(text), "citation": {"type": "page_location"}}]
-        body: Json = json.loads(part(text, citations=spans).data)
-        token = {"token": text, "logprob": -1.0, "bytes": None, "top_logprobs": []}
-        body["choices"][0]["logprobs"] = {"content": [token], "refusal": None}
-        return Completion(json.dumps(body).encode(), Outcome())
-
-    body = joined(quoted("one "), quoted("two"), part("!"))
-    spans = [(c["start_index"], c["end_index"]) for c in message(body)["citations"]]
-    assert spans == [(0, 4), (4, 7)]
-    logprobs = body["choices"][0]["logprobs"]
+    logprobs = json.loads(fold([chunk("one "), chunk("two", "stop")]))["choices"][0]["logprobs"]
     assert [entry["token"] for entry in logprobs["content"]] == ["one ", "two"]
     assert logprobs["refusal"] is None
-
-
-def test_one_part_is_itself():
-    assert joined(part("a")) == json.loads(part("a").data)
 
 
 def test_details_are_added_field_by_field():

@@ -85,6 +85,32 @@ def test_what_points_into_the_text_moves_and_what_would_point_beside_it_goes():
     assert message(whole.data)["annotations"] == message(streamed)["annotations"] == MOVED
 
 
+def test_citations_of_documents_move_too_and_keep_their_places_in_the_list():
+    """Their `index` is where clients put them: without the first, the next is the first."""
+    spans = [(0, 3), (5, 8), (4, 12), (4, 13), (6, 7)]
+    found = [
+        {"index": index, "start_index": a, "end_index": b, "citation": {"title": f"D{index}"}}
+        for index, (a, b) in enumerate(spans)
+    ]
+    build = ChunkBuilder(CONTEXT)
+    parts = [
+        build.role(),
+        build.text(TEXT),
+        *(build.delta(citations=[dict(entry)]) for entry in found[:4]),
+        build.delta(citations=found[4:], annotations=[{"index": 0, **citation(0, 3)}]),
+        build.finish("stop"),
+    ]
+    stream = HeldStream()
+    stream.hold(parts)
+    whole = HeldCompletion(Completion(fold(chunk.data for chunk in parts), Outcome()))
+    streamed = fold(chunk.data for chunk in stream.told(None, text=INNER, start=START))
+    said = message(whole.told(Outcome(), text=INNER, start=START).data)
+    assert message(streamed) == said
+    assert "annotations" not in said
+    told = [(c["start_index"], c["end_index"], c["citation"]["title"]) for c in said["citations"]]
+    assert told == [(1, 4, "D1"), (0, 8, "D2"), (2, 3, "D4")]
+
+
 def test_probabilities_of_the_old_text_go():
     whole = HeldCompletion(completion()).told(
         Outcome(usage=Usage(1, 2, 3)), text=INNER, start=START

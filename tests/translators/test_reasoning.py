@@ -4,7 +4,16 @@ from typing import Any
 
 import pytest
 
-from translators.reasoning import MOST_CALLS, VENDORS, bare_calls, of_vendor, restore
+from translators.reasoning import (
+    MOST_CALLS,
+    VENDORS,
+    bare_calls,
+    has_reasoning,
+    of_vendor,
+    restore,
+    without_reasoning,
+    without_restored,
+)
 from translators.wire.request import ChatCompletionRequest
 
 THINKING = {
@@ -118,3 +127,38 @@ def test_only_what_a_vendor_gave_goes_back_to_it() -> None:
 def test_openais_chat_dialect_gives_no_reasoning_and_gets_none() -> None:
     assert "openai_chat" not in VENDORS
     assert set(VENDORS.values()) == {"anthropic", "google", "openai"}
+
+
+def test_what_was_put_back_can_be_taken_away_again_and_nothing_else() -> None:
+    own = call("own", extra_content=SIGNATURE, index=0)
+    request = chat(answer(own), answer(call("a", index=0), call("b")))
+    restored = restore(request, {"a": THINKING})
+    assert restored.to_wire() != request.to_wire()
+    assert without_restored(restored).to_wire() == request.to_wire()
+    assert restored.to_wire()["messages"][2]["tool_calls"][0]["extra_content"] == THINKING
+    assert without_restored(request) is request
+
+
+def test_taking_away_leaves_what_the_client_sent_beside_it() -> None:
+    request = chat(answer(call("own", extra_content=SIGNATURE), call("a")))
+    restored = restore(request, {"a": THINKING})
+    assert without_restored(restored).to_wire() == request.to_wire()
+
+
+def test_all_that_is_signed_can_be_left_out_and_only_the_clients_is_told() -> None:
+    plain = chat(answer(call("a"), call("b")), answer(call("c"), reasoning_content="Hm"))
+    restored = restore(plain, {"a": THINKING, "c": THINKING})
+    found, lost = without_reasoning(restored)
+    assert (found.to_wire(), lost) == (plain.to_wire(), ())
+    assert has_reasoning(restored)
+    assert not has_reasoning(plain)
+    assert without_reasoning(plain)[0] is plain
+
+    details = [{"type": "reasoning.text", "text": "t"}]
+    own = chat(
+        answer(call("a", extra_content=SIGNATURE), call("b")),
+        answer(call("c"), reasoning_content="Hm", reasoning_details=details),
+    )
+    found, lost = without_reasoning(own)
+    assert found.to_wire() == plain.to_wire()
+    assert lost == ("messages[].tool_calls[].extra_content", "messages[].reasoning_details")

@@ -31,7 +31,7 @@ class OpenBlock:
         *("kind", "name", "parts", "signature", "start"),
     )
 
-    def __init__(self, block: Block, *, key: tuple[int, int | None], start: int) -> None:
+    def __init__(self, block: Block, *, key: int, start: int) -> None:
         self.kind = block.type or ""
         self.key = key
         self.start = start

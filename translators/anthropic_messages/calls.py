@@ -29,15 +29,18 @@ class CallIds:
 
     def __init__(self) -> None:
         self._used: set[str] = set()
+        # Of each id that came again, the last number it got.
+        self._numbers: dict[str, int] = {}
         self._open: defaultdict[Hashable, deque[str]] = defaultdict(deque)
 
     def open(self, key: Hashable, wanted: str) -> str:
         """Return the native id, like `wanted`, of a new call whose result will name `key`."""
         plain = _FOREIGN.sub("_", wanted)
-        native, number = plain, 1
+        native, number = plain, self._numbers.get(plain, 1)
         while native in self._used:
             number += 1
             native = f"{plain}_{number}"
+        self._numbers[plain] = number
         self._used.add(native)
         self._open[key].append(native)
         return native
@@ -45,11 +48,16 @@ class CallIds:
     def close(self, key: Hashable) -> str | None:
         """Return the native id that a result for `key` answers, or None where no call waits."""
         waiting = self._open.get(key)
-        return waiting.popleft() if waiting else None
+        if waiting is None:
+            return None
+        native = waiting.popleft()
+        if not waiting:
+            del self._open[key]
+        return native
 
     def unanswered(self) -> str | None:
         """Return the native id of a call that still waits, or None."""
-        return next((waiting[0] for waiting in self._open.values() if waiting), None)
+        return next((waiting[0] for waiting in self._open.values()), None)
 
 
 def call_block(call: ToolCall, *, id: str, report: ReportBuilder) -> Block:

@@ -151,10 +151,13 @@ class Conversation:
         blocks += text_blocks(message.refusal)
         thoughts = thoughts_of(message, self._report)
         if not (blocks or message.tool_calls or message.function_call):
-            return  # An empty answer: the API refuses a turn without content.
+            # An empty answer: the API refuses a turn without content, and one that ends with a
+            # thought.
+            if any(thoughts):
+                self._report_thoughts(message)
+            return
         self._end_user_turn()
-        # Thoughts come first: where they stood among the words of an answer is not told.
-        blocks = thoughts[0] + blocks + self._calls(message, index, thoughts)
+        blocks = thoughts[0] + blocks + self._calls(message, index, thoughts[1:])
         _mark(blocks, message.model_extra)
         if not self.turns:
             self._open()
@@ -168,8 +171,7 @@ class Conversation:
     ) -> list[Block]:
         blocks: list[Block] = []
         for number, call in enumerate(message.tool_calls or ()):
-            if number:
-                blocks += thoughts[number]
+            blocks += thoughts[number]
             id = self._ids.open(call.id, call.id)
             blocks.append(call_block(call, id=id, report=self._report))
         if (call := message.function_call) is not None:
@@ -177,6 +179,13 @@ class Conversation:
             blocks.append(function_call_block(call, id=id, report=self._report))
         self.called += [block["name"] for block in blocks if block["type"] == "tool_use"]
         return blocks
+
+    def _report_thoughts(self, message: AssistantMessage) -> None:
+        """Say that an answer's thoughts are left out."""
+        extra = message.model_extra or {}
+        for name in sorted(REASONING_FIELDS & extra.keys()):
+            if extra[name]:
+                self._report.ignored(f"messages[].{name}")
 
     def _open(self) -> None:
         """Put a user turn first: https://platform.claude.com/docs/en/api/messages/create."""

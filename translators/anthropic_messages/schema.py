@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from translators.anthropic_messages.content import Block
+from translators.anthropic_messages.references import References
 from translators.anthropic_messages.schema_parts import (
     ANNOTATIONS,
     BOUNDS,
@@ -34,7 +35,7 @@ from translators.anthropic_messages.schema_parts import (
     inferred_kind,
     is_simple_pattern,
     kind_of,
-    resolve,
+    weight,
 )
 
 __all__ = ["Strict", "StrictBudget", "to_strict"]
@@ -45,6 +46,9 @@ MAX_UNIONS = 16
 
 _MAX_DEPTH = 64
 _MAX_NODES = 4000
+_MAX_WEIGHT = 200_000
+"""What may be read and written for one schema, in entries; references can make much of little."""
+
 _FOR_BRANCHES = ANNOTATIONS | SILENT
 
 
@@ -116,9 +120,12 @@ class _Normaliser:
         self.changed = False
         self.optional = self.unions = 0
         self._root = root
+        self._references = References(root)
         self._nodes = 0
         self._open: set[int] = {id(root)}
         self._names: dict[int, str] = {}
+        self._numbers: dict[str, int] = {}
+        self._weight = 0
         self._written: Block = {}
 
     def root(self, *, arguments: bool) -> Block:
@@ -159,6 +166,7 @@ class _Normaliser:
         self.unions += 1
         native: Block = {"anyOf": [self.schema(branch, depth + 1) for branch in branches]}
         annotate(native, annotations, {})
+        self._spend(len(native.get("description", "")) // 64)
         return native
 
     def _branches(self, source: Block, depth: int) -> list[Block] | None:
@@ -177,13 +185,11 @@ class _Normaliser:
             kind = list(dict.fromkeys(kind_of(value) for value in enum_of(source)))
         if not isinstance(kind, list):
             return None
-        kinds = [name for name in cast("list[Any]", kind) if self._may_be(source, name)]
+        named = dict.fromkeys(cast("list[str]", kind))
+        found = {kind_of(value) for value in enum_of(source)}
+        kinds = [n for n in named if not found or not found.isdisjoint(KINDS.get(n, ()))]
         rest = {name: entry for name, entry in source.items() if name not in _FOR_BRANCHES}
         return [{**rest, "type": name} for name in kinds]
-
-    def _may_be(self, source: Block, kind: Any) -> bool:
-        values = enum_of(source)
-        return not values or any(kind_of(value) in KINDS.get(kind, ()) for value in values)
 
     def _distributed(self, source: Block, keyword: str, depth: int) -> list[Block]:
         members = [member for member in cast("list[Any]", source[keyword]) if member is not False]
@@ -196,6 +202,7 @@ class _Normaliser:
         }
         branches = cast("list[Block]", members)
         if rest:
+            self._spend(weight(rest) * len(branches))
             branches = [both(rest, self._flat(branch, depth)) for branch in branches]
         if keyword == "oneOf":
             flat = [self._flat(branch, depth) for branch in branches]
@@ -209,10 +216,11 @@ class _Normaliser:
             self._nodes += 1
             if self._nodes > _MAX_NODES:
                 raise Inexpressible
+            self._spend(weight(source))
             check_shape(source)
             reference, parts = source.get("$ref"), source.get("allOf")
             if isinstance(reference, str):
-                target = resolve(self._root, reference)
+                target = self._references.resolve(reference)
                 if not isinstance(target, dict):
                     raise Inexpressible
                 source = both(cast("Block", target), _without(source, "$ref"))
@@ -230,22 +238,32 @@ class _Normaliser:
 
     def _definition(self, reference: str, depth: int) -> str:
         """Return the name of what a reference points to; write it at the first time."""
-        target = resolve(self._root, reference)
+        target = self._references.resolve(reference)
         key = id(target)
         if key in self._open:
             raise Inexpressible  # It holds itself.
         if key not in self._names:
             last = reference.rpartition("/")[2].strip("#")
             plain = "".join(c if c.isalnum() and c.isascii() else "_" for c in last) or "value"
-            name, number = plain, 1
-            while name in self._names.values():
-                number += 1
-                name = f"{plain}_{number}"
-            self._names[key] = name
+            self._names[key] = name = self._new_name(plain)
             self._open.add(key)
             self._written[name] = self.schema(target, depth + 1)
             self._open.discard(key)
         return self._names[key]
+
+    def _new_name(self, plain: str) -> str:
+        name, number = plain, self._numbers.get(plain, 1)
+        while name in self._written:
+            number += 1
+            name = f"{plain}_{number}"
+        self._numbers[plain] = number
+        self._written[name] = {}  # Taken, until it is written.
+        return name
+
+    def _spend(self, amount: int) -> None:
+        self._weight += amount
+        if self._weight > _MAX_WEIGHT:
+            raise Inexpressible
 
     def _typed(self, source: Block, depth: int) -> Block:
         kind = source.get("type") or inferred_kind(source)
@@ -271,6 +289,8 @@ class _Normaliser:
             elif name not in told:
                 native[name] = entry
         annotate(native, source, told)
+        # What is told can be long, and comes anew wherever a reference is written out.
+        self._spend(len(native.get("description", "")) // 64)
         return native
 
     def _object(self, source: Block, native: Block, depth: int) -> None:
@@ -302,7 +322,7 @@ def _bounds(source: Block, kind: str) -> Iterator[tuple[str, Any]]:
 
 def _is_native(name: str, entry: Any) -> bool:
     if name == "format":
-        return entry in FORMATS
+        return isinstance(entry, str) and entry in FORMATS
     if name == "pattern":
         return isinstance(entry, str) and is_simple_pattern(entry)
     return name == "minItems" and entry in (0, 1)

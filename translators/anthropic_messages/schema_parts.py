@@ -4,9 +4,11 @@ https://json-schema.org/draft/2020-12/json-schema-validation
 """
 
 import re
+from collections.abc import Hashable
 from itertools import combinations
 from typing import Any, Final, cast
-from urllib.parse import unquote
+
+import msgspec
 
 from translators.anthropic_messages.content import Block
 from translators.json import encode
@@ -27,7 +29,7 @@ __all__ = [
     "inferred_kind",
     "is_simple_pattern",
     "kind_of",
-    "resolve",
+    "weight",
 ]
 
 
@@ -96,6 +98,9 @@ _HINTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("string", BOUNDS["string"]),
     ("number", BOUNDS["number"]),
 )
+_MAX_COMPARED = 32
+"""Branches of a union that are compared, each with each."""
+
 # Look-around, references to groups, and the edges of words have no automaton.
 _HARD = re.compile(r"\(\?(?!:)|\\[1-9bBkK]")
 
@@ -144,6 +149,20 @@ def inferred_kind(source: Block) -> str | None:
     return next((kind for kind, names in _HINTS if source.keys() & set(names)), None)
 
 
+def weight(source: Block) -> int:
+    """Return about how much work it is to read a schema, without the schemas inside it."""
+    found = len(source)
+    for entry in source.values():
+        if isinstance(entry, list):
+            values = cast("list[Any]", entry)
+            found += sum(1 + len(v) // 64 if isinstance(v, str) else 1 for v in values)
+        elif isinstance(entry, dict):
+            found += len(cast("Block", entry))
+        elif isinstance(entry, str):
+            found += len(entry) // 64
+    return found
+
+
 def enum_of(source: Block) -> list[Any]:
     """Return the values that `const` and `enum` leave; empty where there is neither.
 
@@ -167,29 +186,6 @@ def is_simple_pattern(pattern: str) -> bool:
     return _HARD.search(pattern) is None
 
 
-def resolve(root: Block, reference: str) -> Any:
-    """Return what a pointer of RFC 6901, or an anchor, points to.
-
-    Raises:
-        ValueError: It points to nothing inside `root`.
-    """
-    place: Any = root
-    if not reference.startswith("#"):
-        raise ValueError(f"its reference `{reference[:80]}` leads nowhere inside it")
-    if reference != "#" and not reference.startswith("#/"):
-        place = _anchored(root, reference[1:], 0)
-    for step in reference[2:].split("/") if reference.startswith("#/") else ():
-        key = unquote(step).replace("~1", "/").replace("~0", "~")
-        entries = cast("list[Any]", place) if isinstance(place, list) else []
-        if key.isdecimal() and int(key) < len(entries):
-            place = entries[int(key)]
-        else:
-            place = cast("Block", place).get(key) if isinstance(place, dict) else None
-    if not isinstance(place, dict | bool):
-        raise ValueError(f"its reference `{reference[:80]}` leads nowhere inside it")
-    return cast("Any", place)
-
-
 def annotate(native: Block, source: Block, told: Block) -> None:
     """Carry over what a schema says to people, and tell what it cannot enforce."""
     if isinstance(source.get("title"), str):
@@ -208,7 +204,12 @@ def annotate(native: Block, source: Block, told: Block) -> None:
 
 def are_disjoint(branches: list[Block]) -> bool:
     """Return whether no value can fit two of the branches, as far as can be seen."""
-    return all(_apart(one, other) for one, other in combinations(branches, 2))
+    if _by_tag(branches):
+        return True
+    if len(branches) > _MAX_COMPARED:
+        return False
+    known = [_Branch(branch) for branch in branches]
+    return all(one.is_apart(other) for one, other in combinations(known, 2))
 
 
 def both(one: Block, other: Block) -> Block:
@@ -217,6 +218,8 @@ def both(one: Block, other: Block) -> Block:
     Raises:
         Inexpressible: There is no such schema without `allOf`.
     """
+    check_shape(one)
+    check_shape(other)
     merged = dict(one)
     for name, entry in other.items():
         if name in merged and not _same(merged[name], entry):
@@ -261,7 +264,8 @@ def _both_objects(name: str, before: Block, after: Block) -> Block:
 def _both_lists(name: str, before: list[Any], after: list[Any]) -> list[Any]:
     if name == "required":
         return list(dict.fromkeys([*before, *after]))
-    common = [value for value in before if any(_same(value, item) for item in after)]
+    shared = _keys(after)
+    common = [value for value in before if _key(value) in shared]
     if name != "enum" or not common:
         raise Inexpressible
     return common
@@ -269,8 +273,9 @@ def _both_lists(name: str, before: list[Any], after: list[Any]) -> list[Any]:
 
 def _common_types(before: Any, after: Any) -> Any:
     common: list[Any] = []
-    for first in _listed(before):
-        for second in _listed(after):
+    others = _kinds_named(after)
+    for first in _kinds_named(before):
+        for second in others:
             if first == second:
                 common.append(first)
             elif {first, second} == {"integer", "number"}:
@@ -281,28 +286,49 @@ def _common_types(before: Any, after: Any) -> Any:
     return common[0] if len(common) == 1 else common
 
 
-def _apart(one: Block, other: Block) -> bool:
-    first, second = _kinds(one), _kinds(other)
-    if first and second and not first & second:
-        return True
-    if _differ(one, other):
-        return True
-    if not first == second == {"object"}:
+def _by_tag(branches: list[Block]) -> bool:
+    """Return whether a property of fixed values, which each branch demands, tells them apart."""
+    if not branches or not all(_kinds(branch) == {"object"} for branch in branches):
         return False
-    shared = set(one.get("required") or ()) & set(other.get("required") or ())
-    told = cast("Block", one.get("properties") or {})
-    asked = cast("Block", other.get("properties") or {})
-    # Such as the tag of a tagged union.
-    return any(_differ(_object(told.get(name)), _object(asked.get(name))) for name in shared)
+    demanded = [frozenset[str](branch.get("required") or ()) for branch in branches]
+    for name in sorted(frozenset[str].intersection(*demanded)):
+        tags = [_tag(branch, name) for branch in branches]
+        if all(tags) and sum(map(len, tags)) == len(frozenset[Hashable]().union(*tags)):
+            return True
+    return False
+
+
+def _tag(branch: Block, name: str) -> frozenset[Hashable]:
+    return _keys(enum_of(_object(_object(branch.get("properties")).get(name))))
+
+
+class _Branch:
+    """What tells a branch of a union apart from the others."""
+
+    __slots__ = ("kinds", "tags", "values")
+
+    def __init__(self, schema: Block) -> None:
+        self.kinds = _kinds(schema)
+        self.values = _keys(enum_of(schema))
+        required = frozenset[str](schema.get("required") or ())
+        # Such as the tag of a tagged union.
+        found = ((name, _tag(schema, name)) for name in required)
+        self.tags = {name: values for name, values in found if values}
+
+    def is_apart(self, other: "_Branch") -> bool:
+        """Return whether no value fits both."""
+        if self.kinds and other.kinds and not self.kinds & other.kinds:
+            return True
+        if self.values and other.values and self.values.isdisjoint(other.values):
+            return True
+        if not self.kinds == other.kinds == {"object"}:
+            return False
+        shared = self.tags.keys() & other.tags.keys()
+        return any(self.tags[name].isdisjoint(other.tags[name]) for name in shared)
 
 
 def _object(value: Any) -> Block:
     return cast("Block", value) if isinstance(value, dict) else {}
-
-
-def _differ(one: Block, other: Block) -> bool:
-    first, second = enum_of(one), enum_of(other)
-    return bool(first and second) and not any(_same(a, b) for a in first for b in second)
 
 
 def _kinds(schema: Block) -> set[str]:
@@ -311,8 +337,25 @@ def _kinds(schema: Block) -> set[str]:
     return {found for kind in kinds for found in KINDS.get(str(kind), ())}
 
 
+def _kinds_named(kind: Any) -> list[str]:
+    """Return the types that `type` names, each once, without those that are none."""
+    return list(dict.fromkeys(name for name in _listed(kind) if name in KINDS))
+
+
 def _listed(kind: Any) -> list[Any]:
     return cast("list[Any]", kind) if isinstance(kind, list) else [] if kind is None else [kind]
+
+
+def _keys(values: list[Any]) -> frozenset[Hashable]:
+    return frozenset(map(_key, values))
+
+
+def _key(value: Any) -> Hashable:
+    """Return what is the same for values that JSON holds for the same: true is not 1, 1.0 is."""
+    kind = kind_of(value)
+    if kind in ("object", "array"):
+        return kind, msgspec.json.encode(value, order="deterministic")
+    return ("number" if kind == "integer" else kind), value
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -320,18 +363,3 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     return one == other
-
-
-def _anchored(value: Any, name: str, depth: int) -> Any:
-    """Return the schema inside `value` that has the anchor `name`."""
-    if depth > 200:
-        return None
-    if isinstance(value, dict):
-        fields = cast("Block", value)
-        if fields.get("$anchor") == name or fields.get("$id") == f"#{name}":
-            return fields
-        value = list(fields.values())
-    if not isinstance(value, list):
-        return None
-    found = (_anchored(entry, name, depth + 1) for entry in cast("list[Any]", value))
-    return next((entry for entry in found if entry is not None), None)

@@ -55,8 +55,9 @@ class AnthropicMessagesStream:
     """
 
     __slots__ = (
-        *("_chunks", "_citations", "_context", "_counts", "_earlier", "_follow_ups", "_length"),
-        *("_native", "_open", "_refusal", "_request", "_started", "_stopped", "_thoughts"),
+        *("_begun", "_chunks", "_citations", "_context", "_counts", "_earlier", "_follow_ups"),
+        *("_length", "_native", "_open", "_refusal", "_request", "_started", "_stopped"),
+        "_thoughts",
         *("follow_up", "outcome"),
     )
 
@@ -66,6 +67,8 @@ class AnthropicMessagesStream:
         self._context = context
         self._chunks = ChunkBuilder(context)
         self._open: dict[int | None, OpenBlock] = {}
+        # How many blocks have begun: an index may come again, in another block.
+        self._begun = 0
         self._length = 0
         self._citations = CitationLog()
         self._thoughts = ThoughtLog()
@@ -97,7 +100,7 @@ class AnthropicMessagesStream:
             native.type = event.event.decode(errors="replace")
         chunks = self.handle(native)
         if self._native is not None:
-            self._native.feed(event.data)
+            self._native.feed(native, event.data)
         return chunks
 
     def handle(self, event: Event) -> list[Chunk]:
@@ -180,8 +183,8 @@ class AnthropicMessagesStream:
         self._check_started()
         if block is None or index in self._open:
             raise broken("a block that does not begin")
-        key = (self._follow_ups, index)
-        opened = self._open[index] = OpenBlock(block, key=key, start=self._length)
+        self._begun += 1
+        opened = self._open[index] = OpenBlock(block, key=self._begun, start=self._length)
         match block.type:
             case "text":
                 return self._text(block.text)
@@ -231,6 +234,7 @@ class AnthropicMessagesStream:
         if not text:
             return []
         self._length += len(text)
+        self._thoughts.spoken()
         return [self._chunks.text(text)]
 
     def _thinking(self, text: str | None) -> list[Chunk]:

@@ -25,6 +25,7 @@ __all__ = ["BINDING_BETA", "excludes_force", "to_reasoning"]
 BINDING_BETA = "thinking-binding-controls-2026-08-01"
 """The beta header that `thinking.block_binding` needs."""
 
+_EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _EFFORT_NAMES = {"minimal": "low"}
 _ADAPTIVE: Block = {"type": "adaptive", "display": "summarized"}
 _DROP: Block = {"prefix_mismatch_behavior": "drop_block"}
@@ -116,7 +117,7 @@ def _given(own: Block, *, profile: ModelProfile, limit: int, report: ReportBuild
         return _budget(_BUDGETS["high"], limit)
     if kind == "disabled" and profile.always_thinks:
         report.emulated("thinking")
-        return {"thinking": dict(_ADAPTIVE), "output_config": {"effort": "low"}}
+        return {"thinking": dict(_ADAPTIVE), "output_config": {"effort": _fitting("low", profile)}}
     if not profile.efforts and (kind == "adaptive" or (kind == "enabled" and not profile.budgets)):
         return {}
     budget = own.get("budget_tokens")
@@ -138,19 +139,26 @@ def _adaptive(
         if not profile.always_thinks:
             return {"thinking": {"type": "disabled"}}
         report.emulated("reasoning_effort")
-        return {**shown, "output_config": {"effort": "low"}}
+        return {**shown, "output_config": {"effort": _fitting("low", profile)}}
     if forced:
         report.emulated("reasoning_effort")
     return {**shown, "output_config": {"effort": _effort(effort, profile, report)}}
 
 
 def _effort(effort: str, profile: ModelProfile, report: ReportBuilder) -> str:
-    native = _EFFORT_NAMES.get(effort, effort)
-    if native in ("xhigh", "max") and native not in profile.efforts:
-        native = "high"
+    native = _fitting(_EFFORT_NAMES.get(effort, effort), profile)
     if native != effort:
         report.emulated("reasoning_effort")
     return native
+
+
+def _fitting(effort: str, profile: ModelProfile) -> str:
+    """Return the highest effort of the model that is not above `effort`, else its lowest."""
+    known = [name for name in _EFFORTS if name in profile.efforts]
+    if effort not in _EFFORTS or not known:
+        return effort  # Newer than this table: the API knows whether it takes it.
+    below = [name for name in known if _EFFORTS.index(name) <= _EFFORTS.index(effort)]
+    return below[-1] if below else known[0]
 
 
 def _budget(tokens: int, limit: int) -> Block:

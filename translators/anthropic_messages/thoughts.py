@@ -7,6 +7,7 @@ https://platform.claude.com/docs/en/build-with-claude/preserved-thinking
    that call's `extra_content`, for clients that keep only calls.
 2. Of what a client sends back, `reasoning_details` says which thoughts there were, and
    `extra_content` where they stood; with only one of them, it says both. None is sent twice.
+   Of the thoughts of the first call, `text_after` says how many were before the text.
 3. The thoughts of another provider's model have no signature that is valid here: they are left
    out. Thoughts without a signature are, too.
 """
@@ -29,11 +30,18 @@ _FORMAT = "anthropic-claude-v1"
 class ThoughtLog:
     """The thinking blocks of one answer."""
 
-    __slots__ = ("_count", "_since")
+    __slots__ = ("_count", "_since", "_text_after")
 
     def __init__(self) -> None:
         self._count = 0
         self._since: list[Block] = []
+        # Of the thoughts before the first call, how many were before the text; -1 after it.
+        self._text_after: int | None = None
+
+    def spoken(self) -> None:
+        """Take note that the answer has text here."""
+        if self._text_after is None:
+            self._text_after = len(self._since)
 
     def add(self, block: Block) -> Block | None:
         """Take the next thinking block; return its entry in `reasoning_details`."""
@@ -53,22 +61,30 @@ class ThoughtLog:
 
     def take(self) -> dict[str, Any]:
         """Return the fields that the next call carries: the blocks since the one before."""
+        after, self._text_after = self._text_after, -1
         if not self._since:
             return {}
         blocks, self._since = self._since, []
-        return {"extra_content": {"anthropic": {"thinking_blocks": blocks}}}
+        own: Block = {"thinking_blocks": blocks}
+        if after is not None and 0 <= after < len(blocks):
+            own["text_after"] = after
+        return {"extra_content": {"anthropic": own}}
 
 
 def thoughts_of(message: AssistantMessage, report: ReportBuilder) -> list[list[Block]]:
     """Return the thinking blocks of an earlier answer.
 
     Returns:
-        For each place between its calls, the blocks that stand there: first those before
-        everything, then those before the second call, and so on.
+        For each place, the blocks that stand there: first those before everything, then those
+        between the text and the first call, those before the second call, and so on.
     """
     extra = message.model_extra or {}
     calls = message.tool_calls or []
     places: list[list[Block]] = [_carried(call, report) for call in calls] or [[]]
+    after = _text_after(calls[0]) if calls else None
+    if after is None:
+        after = len(places[0])
+    places[:1] = [places[0][:after], places[0][after:]]
     told = _details(extra.get("reasoning_details"), report) or _listed(
         extra.get("thinking_blocks"), report, "messages[].thinking_blocks"
     )
@@ -106,9 +122,19 @@ def _carried(call: ToolCall, report: ReportBuilder) -> list[Block]:
         return []
     vendors = cast("Block", extra)
     report.ignored_fields(path, vendors, known=frozenset({"anthropic"}))
-    own = vendors.get("anthropic")
-    blocks = cast("Block", own).get("thinking_blocks") if isinstance(own, dict) else None
-    return _listed(blocks, report, f"{path}.anthropic")
+    return _listed(_own(call).get("thinking_blocks"), report, f"{path}.anthropic")
+
+
+def _own(call: ToolCall) -> Block:
+    """Return what a call carries of this vendor's."""
+    extra = (call.model_extra or {}).get("extra_content")
+    own = cast("Block", extra).get("anthropic") if isinstance(extra, dict) else None
+    return cast("Block", own) if isinstance(own, dict) else {}
+
+
+def _text_after(call: ToolCall) -> int | None:
+    value = _own(call).get("text_after")
+    return value if type(value) is int and value >= 0 else None
 
 
 def _listed(value: Any, report: ReportBuilder, path: str) -> list[Block]:
@@ -126,8 +152,8 @@ def _objects(value: Any) -> Iterator[Block]:
 
 def _plain(block: Block) -> Block:
     """Return a block without what clients add, such as the `index` of a delta."""
-    names = ("type", "thinking", "signature", "data")
-    return {name: block[name] for name in names if name in block}
+    names = ("thinking", "signature") if block["type"] == "thinking" else ("data",)
+    return {name: block[name] for name in ("type", *names)}
 
 
 def _key(block: Block) -> tuple[Any, Any]:

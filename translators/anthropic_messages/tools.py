@@ -66,7 +66,8 @@ def to_tools(
         if allowed is None or _plain_name(tool) in allowed:
             tools.append(writer.tool(tool, f"tools[{index}]"))
     for index, function in enumerate(chat.functions or ()):
-        tools.append(writer.function(function, f"functions[{index}]", "functions[]"))
+        if allowed is None or function.name in allowed:
+            tools.append(writer.function(function, f"functions[{index}]", "functions[]"))
     # A tool of the server's own is one, too.
     if not tools and called and chat.web_search_options is None:
         report.emulated("tools")

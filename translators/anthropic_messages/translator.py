@@ -9,9 +9,8 @@ from urllib.parse import urlsplit
 
 from translators.anthropic_messages.models import ModelProfile, profile_of
 from translators.anthropic_messages.request import to_native
-from translators.anthropic_messages.response import to_completion
+from translators.anthropic_messages.response import join, rest_of, to_completion
 from translators.anthropic_messages.stream import AnthropicMessagesStream
-from translators.anthropic_messages.web_search import rest_of
 from translators.protocol import Completion, HttpRequest, ResponseContext, Translated
 from translators.remote_media import remote_media
 from translators.wire.request import ChatCompletionRequest
@@ -69,7 +68,17 @@ class AnthropicMessagesTranslator:
 
     def follow_up(self, request: HttpRequest, native: bytes) -> HttpRequest | None:
         """Return the request for the rest of an answer that paused; None where it is whole."""
-        return rest_of(request, native)
+        return rest_of(native, request)
+
+    def join(
+        self, natives: Sequence[bytes], context: ResponseContext, request: HttpRequest
+    ) -> Completion:
+        """Return the one answer that several make.
+
+        Raises:
+            ProviderError: It is not what the API promises.
+        """
+        return join(natives, replace(context, include_usage=True), request)
 
     def stream(
         self, context: ResponseContext, request: HttpRequest | None = None

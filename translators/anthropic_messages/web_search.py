@@ -13,7 +13,9 @@ from typing import Any, cast
 
 import msgspec
 
+from translators.anthropic_messages import events
 from translators.anthropic_messages.content import Block
+from translators.anthropic_messages.events import Delta, Event
 from translators.anthropic_messages.models import ModelProfile
 from translators.errors import ProviderError
 from translators.fidelity import ReportBuilder
@@ -21,7 +23,7 @@ from translators.json import UNREADABLE
 from translators.protocol import HttpRequest
 from translators.wire.request import ChatCompletionRequest
 
-__all__ = ["PausedContent", "continued", "may_pause", "rest_of", "to_web_search"]
+__all__ = ["PausedContent", "continued", "may_pause", "to_web_search"]
 
 _TOOL = "web_search_20260318"
 _NAME = "web_search"
@@ -60,7 +62,7 @@ def to_web_search(
     report.emulated("web_search_options")
     report.ignored_fields("web_search_options", options, known=known)
     size = options.get("search_context_size") or "medium"
-    if size not in _USES:
+    if not isinstance(size, str) or size not in _USES:
         raise report.reject(
             "web_search_options.search_context_size", 'it is "low", "medium" or "high".'
         )
@@ -96,16 +98,6 @@ def may_pause(request: HttpRequest) -> bool:
     return any("input_schema" not in tool for tool in request.body.get("tools", ()))
 
 
-def rest_of(request: HttpRequest, native: bytes) -> HttpRequest | None:
-    """Return the request for the rest of a whole answer, which has been read before, or None."""
-    if not may_pause(request):
-        return None
-    answer: Block = msgspec.json.decode(native)
-    if answer.get("stop_reason") != "pause_turn" or not answer.get("content"):
-        return None
-    return continued(request, answer["content"])
-
-
 def continued(request: HttpRequest, content: list[Any]) -> HttpRequest:
     """Return `request` with what there is of its answer: "provide the response back as-is"."""
     turns: list[Block] = list(request.body["messages"])
@@ -119,24 +111,21 @@ def continued(request: HttpRequest, content: list[Any]) -> HttpRequest:
 class PausedContent:
     """Collects the blocks of a streamed answer in their native form."""
 
-    __slots__ = ("_blocks", "_inputs")
+    __slots__ = ("_blocks", "_open")
 
     def __init__(self) -> None:
-        self._blocks: dict[int, Block] = {}
-        self._inputs: dict[int, list[str]] = {}
+        self._blocks: list[_PausedBlock] = []
+        self._open: dict[int | None, _PausedBlock] = {}
 
-    def feed(self, data: bytes) -> None:
-        """Take the next event, which has been understood before."""
-        event: Block = msgspec.json.decode(data)
-        kind, index = event.get("type"), event.get("index")
-        if not isinstance(index, int):
-            return
-        if kind == "content_block_start":
-            block = event.get("content_block")
-            self._blocks[index] = cast("Block", block) if isinstance(block, dict) else {}
-        elif kind == "content_block_delta" and index in self._blocks:
-            delta = event.get("delta")
-            self._grow(index, cast("Block", delta) if isinstance(delta, dict) else {})
+    def feed(self, event: Event, data: bytes) -> None:
+        """Take the next event: as it was understood, by which it is not broken, and as it came."""
+        if event.type == "content_block_start" and event.content_block is not None:
+            told: Any = msgspec.json.decode(data)["content_block"]
+            native = cast("Block", told) if isinstance(told, dict) else {}
+            block = self._open[event.index] = _PausedBlock(native, event.content_block)
+            self._blocks.append(block)
+        elif event.type == "content_block_delta" and event.delta is not None:
+            self._open[event.index].grow(event.delta)
 
     def take(self) -> list[Block]:
         """Return the blocks, and forget them.
@@ -144,31 +133,57 @@ class PausedContent:
         Raises:
             ProviderError: The input of a tool is not JSON.
         """
-        for index, parts in self._inputs.items():
-            if text := "".join(parts):
-                try:
-                    self._blocks[index]["input"] = msgspec.json.decode(text)
-                except UNREADABLE:
-                    raise ProviderError(
-                        "The provider paused with a call whose input is not JSON.",
-                        kind="protocol",
-                    ) from None
-        blocks = [self._blocks[index] for index in sorted(self._blocks)]
-        self._blocks, self._inputs = {}, {}
+        blocks = [block.whole() for block in self._blocks]
+        self._blocks, self._open = [], {}
         return [block for block in blocks if block.get("type") != "text" or block.get("text")]
 
-    def _grow(self, index: int, delta: Block) -> None:
-        block = self._blocks[index]
-        match delta.get("type"):
+
+class _PausedBlock:
+    """A block, and the parts it grew by: they are joined once, at its end."""
+
+    __slots__ = ("_citations", "_inputs", "_native", "_signature", "_texts", "_thoughts")
+
+    def __init__(self, native: Block, begun: events.Block) -> None:
+        self._native = native
+        self._texts = [begun.text or ""]
+        self._thoughts = [begun.thinking or ""]
+        self._citations = list(begun.citations or ())
+        self._inputs: list[str] = []
+        self._signature: str | None = None
+
+    def grow(self, delta: Delta) -> None:
+        """Take the next part."""
+        match delta.type:
             case "text_delta":
-                block["text"] = block.get("text", "") + (delta.get("text") or "")
+                self._texts.append(delta.text or "")
             case "thinking_delta":
-                block["thinking"] = block.get("thinking", "") + (delta.get("thinking") or "")
+                self._thoughts.append(delta.thinking or "")
             case "signature_delta":
-                block["signature"] = delta.get("signature")
+                self._signature = delta.signature or self._signature
             case "input_json_delta":
-                self._inputs.setdefault(index, []).append(delta.get("partial_json") or "")
-            case "citations_delta":
-                block["citations"] = [*(block.get("citations") or ()), delta.get("citation")]
+                self._inputs.append(delta.partial_json or "")
+            case "citations_delta" if delta.citation is not None:
+                self._citations.append(delta.citation)
             case _:
                 pass
+
+    def whole(self) -> Block:
+        """Return the native block with everything it grew by.
+
+        Raises:
+            ProviderError: The input of a tool is not JSON.
+        """
+        found: Block = {
+            "text": "".join(self._texts),
+            "thinking": "".join(self._thoughts),
+            "signature": self._signature,
+            "citations": self._citations,
+        }
+        if text := "".join(self._inputs):
+            try:
+                found["input"] = msgspec.json.decode(text)
+            except UNREADABLE:
+                raise ProviderError(
+                    "The provider paused with a call whose input is not JSON.", kind="protocol"
+                ) from None
+        return self._native | {n: v for n, v in found.items() if v or n == "input"}

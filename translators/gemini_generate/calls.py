@@ -15,6 +15,7 @@ https://ai.google.dev/gemini-api/docs/function-calling and .../thought-signature
 """
 
 import base64
+from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass
 
@@ -38,7 +39,6 @@ _SIGNATURE_PATH = "messages[].tool_calls[].extra_content.google.thought_signatur
 class _Open:
     """A call whose results have not been sent."""
 
-    key: Hashable
     id: str | None
     name: str
     result: Part | None = None
@@ -51,6 +51,8 @@ class Calls:
         self._profile = profile
         self._report = report
         self._used: set[str] = set()
+        self._numbers: dict[str, int] = {}
+        self._waiting: dict[Hashable, deque[_Open]] = {}
         self._open: list[_Open] = []
 
     def parts(self, message: AssistantMessage, index: int, signatures: Signatures) -> list[Part]:
@@ -76,9 +78,10 @@ class Calls:
         """
         if isinstance(key, str):
             key = plain_id(key)
-        waiting = next((c for c in self._open if c.key == key and c.result is None), None)
-        if waiting is None:
+        queue = self._waiting.get(key)
+        if not queue:
             return None
+        waiting = queue.popleft()
         result: Part = {} if waiting.id is None else {"id": waiting.id}
         result |= {"name": waiting.name, "response": _response("\n".join(texts))}
         beside = media
@@ -126,16 +129,19 @@ class Calls:
         if native != name:
             self._report.emulated("messages[].tool_calls[].function.name")
         id = self._unique(wanted) if self._profile.third else None
-        self._open.append(_Open(key, id, native))
+        opened = _Open(id, native)
+        self._open.append(opened)
+        self._waiting.setdefault(key, deque()).append(opened)
         call: Part = {} if id is None else {"id": id}
         return {"functionCall": {**call, "name": native, "args": arguments}}
 
     def _unique(self, wanted: str) -> str:
-        id, number = wanted, 1
+        id, number = wanted, self._numbers.get(wanted, 1)
         while id in self._used:
             number += 1
             id = f"{wanted}_{number}"
         self._used.add(id)
+        self._numbers[wanted] = number
         return id
 
 

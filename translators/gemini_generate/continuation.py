@@ -10,12 +10,10 @@
    here such a stream is broken: what was said behind a token might come twice.
 """
 
-from translators.errors import ProviderError
-from translators.gemini_generate.events import Candidate, decode_answer
-from translators.gemini_generate.finish import name_of
+from translators.gemini_generate.events import Candidate
 from translators.protocol import MAX_FOLLOW_UPS, HttpRequest
 
-__all__ = ["Continuation", "rest_of"]
+__all__ = ["Continuation"]
 
 _CONTINUATION = "CONTINUATION"
 
@@ -47,25 +45,6 @@ class Continuation:
         self._request = request = _following(self._request, self._token)
         self._made += 1
         return request
-
-
-def rest_of(request: HttpRequest, native: bytes) -> HttpRequest | None:
-    """Return the request for the rest of a whole answer; None where there is none.
-
-    Args:
-        request: The one that was answered.
-        native: The body of the answer, of which `to_completion` has seen that it is one.
-    """
-    if _CONTINUATION.encode() not in native:
-        return None  # All but always: it need not be decoded once more.
-    try:
-        answer = decode_answer(native)
-    except ProviderError:
-        return None
-    candidate = next(iter(answer.candidates or ()), Candidate())
-    if name_of(candidate.finish_reason) != _CONTINUATION:
-        return None
-    return _following(request, candidate.continuation_token)
 
 
 def _following(request: HttpRequest | None, token: str | None) -> HttpRequest | None:

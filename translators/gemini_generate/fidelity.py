@@ -10,6 +10,7 @@ __all__ = ["RULES"]
 _NO_FIELD = "generateContent has no such field"
 _FOREIGN = "only the vendor whose model thought it can read it"
 _SCHEMA = "asked for in the prompt, checked and repaired once where the API cannot enforce it"
+_STRICT = _SCHEMA + ", as are the bounds that it only reads in descriptions"
 _UNSIGNED = (
     "an unsigned call is sent with Google's word for one, and reported, from generation 3 on"
 )
@@ -112,6 +113,6 @@ RULES: dict[str, Rule] = {
         Rule("native"),
     ),
     "`response_format: json_schema`": Rule("native", (), _SCHEMA),
-    "`response_format: json_schema`, strict": Rule("native", (), _SCHEMA),
+    "`response_format: json_schema`, strict": Rule("native", (), _STRICT),
 }
 """The verdict on each top-level field, and on each kind of content."""

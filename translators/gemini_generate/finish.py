@@ -25,7 +25,7 @@ _NUMBERS = {
 }
 _REASONS: dict[str, FinishReason] = {
     "MAX_TOKENS": "length",
-    # The API wants to be asked again for the rest, which is not done yet.
+    # The API wants to be asked again for the rest, and was often enough, or cannot be.
     "CONTINUATION": "length",
     **dict.fromkeys(
         (

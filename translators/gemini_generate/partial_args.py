@@ -24,16 +24,26 @@ class PartialCall:
     """A call that is not whole yet.
 
     Attributes:
-        arguments: Those that came so far.
+        call: What began it.
+        signature: Its thought signature.
     """
 
-    __slots__ = ("_continued", "arguments", "call", "signature")
+    __slots__ = ("_arguments", "_continued", "_parts", "_steps", "call", "signature")
 
     def __init__(self, call: FunctionCall, signature: str | None) -> None:
         self.call = call
         self.signature = signature
-        self.arguments: dict[str, Any] = {}
+        self._arguments: dict[str, Any] = {}
         self._continued: str | None = None
+        # The parts of the last text, and where it is: they are joined once, at its end.
+        self._parts: list[str] = []
+        self._steps: list[str | int] = []
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Those that came so far."""
+        self._settle()
+        return self._arguments
 
     def add(self, pieces: list[PartialArg]) -> bool:
         """Take the next pieces; return whether all of them had a place."""
@@ -41,12 +51,24 @@ class PartialCall:
 
     def _add(self, piece: PartialArg) -> bool:
         path = piece.json_path or ""
+        continued = self._continued == path
+        self._continued = path if piece.will_continue else None
+        value = _value(piece)
+        if continued and self._parts and isinstance(value, str):
+            self._parts.append(value)
+            return True
+        self._settle()
         steps = _steps(path)
         if not steps:
             return False
-        continued = self._continued == path
-        self._continued = path if piece.will_continue else None
-        return _put(self.arguments, steps, _value(piece), append=continued)
+        if isinstance(value, str):
+            self._parts, self._steps = [value], steps
+        return _put(self._arguments, steps, value)
+
+    def _settle(self) -> None:
+        if len(self._parts) > 1:
+            _put(self._arguments, self._steps, "".join(self._parts))
+        self._parts = []
 
 
 def _value(piece: PartialArg) -> Any:
@@ -75,16 +97,14 @@ def _steps(path: str) -> list[str | int] | None:
     return steps
 
 
-def _put(root: dict[str, Any], steps: list[str | int], value: Any, *, append: bool) -> bool:
-    """Set, or append to, what is at a path; return False where the path contradicts another."""
+def _put(root: dict[str, Any], steps: list[str | int], value: Any) -> bool:
+    """Set what is at a path; return False where the path contradicts another."""
     place: Any = root
     for step, following in zip(steps, [*steps[1:], None], strict=True):
         if not _has_room(place, step):
             return False
         if following is None:
-            before = place[step]
-            joined = append and isinstance(before, str) and isinstance(value, str)
-            place[step] = before + value if joined else value
+            place[step] = value
         elif place[step] is None:
             place[step] = [] if isinstance(following, int) else {}
         place = place[step]

@@ -52,7 +52,7 @@ def to_native(
         server_tools=profile.search_beside_functions and serves_search(chat),
     )
     structure, contract = to_structure(chat, profile=profile, report=report)
-    if contract is not None:
+    if contract is not None and "responseJsonSchema" not in structure:
         conversation.system.append({"text": instruction(contract)})
     choices = chat.n or 1
     if choices > 1:

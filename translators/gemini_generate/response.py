@@ -1,16 +1,20 @@
-"""A whole native answer to a whole OpenAI one.
+"""Whole native answers to a whole OpenAI one.
 
-An event of a stream has the form of an answer, so the answer is one event, and the two cannot
-differ.
+An event of a stream has the form of an answer, so an answer is one event, and the answers to
+several requests are the events of one stream: what is streamed and what is not cannot differ.
 """
+
+from collections.abc import Sequence
 
 from translators.errors import ProviderError, StreamTruncated
 from translators.fold import fold
 from translators.gemini_generate.events import decode_answer
 from translators.gemini_generate.stream import GeminiGenerateStream
-from translators.protocol import Completion, ResponseContext
+from translators.protocol import Chunk, Completion, HttpRequest, ResponseContext
 
-__all__ = ["to_completion"]
+__all__ = ["join", "rest_of", "to_completion"]
+
+_NOBODY = ResponseContext(id="", created=0, model="")
 
 
 def to_completion(native: bytes, context: ResponseContext) -> Completion:
@@ -19,12 +23,42 @@ def to_completion(native: bytes, context: ResponseContext) -> Completion:
     Raises:
         ProviderError: It is not an answer of the Gemini API, or it is an error.
     """
-    stream = GeminiGenerateStream(context)
-    chunks = stream.handle(decode_answer(native))
+    return _played([native], GeminiGenerateStream(context))
+
+
+def join(natives: Sequence[bytes], context: ResponseContext, request: HttpRequest) -> Completion:
+    """Return the answer that `natives` are together: what came for `request` and behind it.
+
+    Raises:
+        ProviderError: One is not an answer of the Gemini API, or an error, or the last is no end.
+    """
+    return _played(natives, GeminiGenerateStream(context, request))
+
+
+def rest_of(native: bytes, request: HttpRequest) -> HttpRequest | None:
+    """Return the request for the rest of what `native`, the answer to `request`, begins.
+
+    None where it is whole, and where it is no answer: who reads it says what is wrong with it.
+    """
+    if b'"continuationToken"' not in native:
+        return None  # All but always: it need not be decoded once more.
+    stream = GeminiGenerateStream(_NOBODY, request)
     try:
-        chunks += stream.end()
+        stream.handle(decode_answer(native))
+        stream.end()
+    except ProviderError:
+        return None
+    return stream.follow_up
+
+
+def _played(natives: Sequence[bytes], stream: GeminiGenerateStream) -> Completion:
+    chunks: list[Chunk] = []
+    try:
+        for native in natives:
+            chunks += stream.handle(decode_answer(native))
+            chunks += stream.end()
+        return Completion(fold(chunk.data for chunk in chunks), stream.outcome)
     except StreamTruncated:
         raise ProviderError(
             "The provider sent an answer without a finish reason.", kind="protocol"
         ) from None
-    return Completion(fold(chunk.data for chunk in chunks), stream.outcome)

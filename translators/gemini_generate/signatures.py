@@ -92,6 +92,9 @@ class Signatures:
             elif isinstance(id, str) and id:
                 self._by_call[plain_id(id)] = data
             else:
+                if self.text not in (None, data):
+                    # A text goes back as one part, which has one signature: the last.
+                    self._report.ignored("messages[].reasoning_details")
                 self.text = data
 
     def _on_call(self, call: ToolCall) -> str | None:

@@ -72,7 +72,7 @@ class GeminiGenerateStream:
             "_finish_message",
         ),
         *("_follow_up", "_images", "_kind", "_length", "_partial", "_refused", "_shown", "_signed"),
-        *("_served",),
+        *("_served", "_unshown"),
         *("_sources", "_started", "_starts", "_texts", "outcome"),
     )
 
@@ -87,6 +87,7 @@ class GeminiGenerateStream:
         self._partial: PartialCall | None = None
         self._images = self._shown = self._signed = 0
         self._served: list[dict[str, Any]] = []
+        self._unshown: str | None = None
         self._continuation = Continuation(request)
         self._follow_up: HttpRequest | None = None
         self._sources: Sources | None = None
@@ -163,6 +164,8 @@ class GeminiGenerateStream:
             if empty and (failure := failure_of(native, self._finish_message)) is not None:
                 raise failure
             reason = self._reason(native)
+            if empty and reason == "stop" and self._unshown is not None:
+                raise _broken(f"only `{self._unshown}`, which clients of OpenAI cannot be given")
         if self._cited:
             entries = [{"index": index, **entry} for index, entry in enumerate(self._cited)]
             chunks.append(self._chunks.delta(annotations=entries))
@@ -312,7 +315,10 @@ class GeminiGenerateStream:
         The API's sound is what OpenAI calls `pcm16`: 16 bits, 24 kHz, without a header.
         """
         kind = blob.mime_type or ""
-        if not blob.data or not kind.startswith(("image/", "audio/")):
+        if not blob.data:
+            return
+        if not kind.startswith(("image/", "audio/")):
+            self._unshown = kind[:80] or "application/octet-stream"
             return
         number, self._shown = self._shown, self._shown + 1
         if kind.startswith("image/"):

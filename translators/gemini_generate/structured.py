@@ -7,7 +7,8 @@ https://ai.google.dev/gemini-api/docs/structured-output
 2. Before generation 3 a JSON answer does not stand beside tools: "Function calling with a
    response mime type: 'application/json' is unsupported".
 3. What the API cannot see to becomes a contract: the prompt asks for it, and the proxy checks it.
-   So does a schema that cannot be told to the API.
+   So does a schema that cannot be told to the API, and one that the client called strict and
+   whose bounds are only told in descriptions.
 """
 
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from translators.errors import TranslationError
 from translators.fidelity import ReportBuilder
 from translators.gemini_generate.models import ModelProfile
-from translators.gemini_generate.schema import to_schema
+from translators.gemini_generate.schema import to_checked_schema
 from translators.protocol import JsonContract
 from translators.wire.request import ChatCompletionRequest, JSONSchema
 
@@ -45,17 +46,21 @@ def to_structure(
     elif schema is None or wanted is None:
         return native, None
     elif profile.json_schema and (told := _told(wanted, schema, report)) is not None:
-        return {**native, "responseJsonSchema": told}, None
+        sent, exact = told
+        checked = JsonContract(schema) if wanted.strict and not exact else None
+        return {**native, "responseJsonSchema": sent}, checked
     report.emulated("response_format")
     return native, JsonContract(schema)
 
 
-def _told(wanted: JSONSchema, schema: _Object, report: ReportBuilder) -> _Object | None:
-    """Return the schema in the API's form, or None where it has none."""
+def _told(
+    wanted: JSONSchema, schema: _Object, report: ReportBuilder
+) -> tuple[_Object, bool] | None:
+    """Return the schema in the API's form and whether it is exact, or None where it has none."""
     try:
-        native = to_schema(schema, path=_PATH, general=_PATH, report=report)
+        native, exact = to_checked_schema(schema, path=_PATH, general=_PATH, report=report)
     except TranslationError:
         return None
     if wanted.description and "description" not in native and "$ref" not in native:
         native["description"] = wanted.description
-    return native
+    return native, exact

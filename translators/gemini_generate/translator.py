@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from translators.gemini_generate.content import is_native_address
-from translators.gemini_generate.continuation import rest_of
 from translators.gemini_generate.request import to_native
-from translators.gemini_generate.response import to_completion
+from translators.gemini_generate.response import join, rest_of, to_completion
 from translators.gemini_generate.stream import GeminiGenerateStream
 from translators.protocol import Completion, HttpRequest, ResponseContext, Translated
 from translators.remote_media import remote_media
@@ -54,7 +53,17 @@ class GeminiGenerateTranslator:
 
     def follow_up(self, request: HttpRequest, native: bytes) -> HttpRequest | None:
         """Return the request for the rest of an answer that ended with `CONTINUATION`."""
-        return rest_of(request, native)
+        return rest_of(native, request)
+
+    def join(
+        self, natives: Sequence[bytes], context: ResponseContext, request: HttpRequest
+    ) -> Completion:
+        """Return the one answer that several make.
+
+        Raises:
+            ProviderError: It is not what the API promises.
+        """
+        return join(natives, replace(context, include_usage=True), request)
 
     def stream(
         self, context: ResponseContext, request: HttpRequest | None = None

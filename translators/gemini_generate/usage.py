@@ -61,7 +61,8 @@ def to_usage(counts: UsageMetadata) -> Usage | None:
     thoughts = counts.thoughts_token_count or 0
     asked = (prompt or 0) + (counts.tool_use_prompt_token_count or 0)
     written = answer or 0
-    inclusive = thoughts and asked + written == counts.total_token_count
+    # What includes the thoughts is not less than they are.
+    inclusive = 0 < thoughts <= written and asked + written == counts.total_token_count
     if not inclusive:
         written += thoughts
     total = counts.total_token_count

@@ -22,6 +22,7 @@ MESSAGE_EXTENSIONS = frozenset(
         "thinking_blocks",
         "provider_specific_fields",
         "annotations",
+        "citations",
         "images",
     }
 )
@@ -30,8 +31,9 @@ MESSAGE_EXTENSIONS = frozenset(
 CALL_EXTENSIONS = frozenset({"index", "extra_content", "provider_specific_fields"})
 """Keys of a tool call in such a message."""
 
-SILENT_EXTENSIONS = frozenset({"index", "annotations"})
-"""Of these nothing is lost: an index repeats the position, annotations repeat the text."""
+SILENT_EXTENSIONS = frozenset({"index", "annotations", "citations"})
+"""Of these nothing is lost: an index repeats the position, the others are about the text, which
+the model gets."""
 
 _KINDS = (
     *("`system` message", "`developer` message", "`system` message later on"),

@@ -21,6 +21,13 @@ _REASONING_MODEL = re.compile(r"(^|[/:])(o\d|gpt-([5-9]|[12]\d))")
 """OpenAI's models that refuse `max_tokens`: "Use 'max_completion_tokens' instead." Fine-tuned
 ones are called `ft:gpt-5…`; `gpt-35…` is Azure's name for an older one."""
 
+_OWN_AUDIO = re.compile(r"audio[_-][0-9a-f-]+")
+"""Ids of OpenAI's spoken answers. Those that other providers' answers get from us end in the
+answer's id, which holds other letters too (Gemini's are Base64)."""
+
+_SAID = ("content", "tool_calls", "function_call", "refusal", "audio")
+"""Keys of an assistant message of which it must have one."""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenAIChatOptions:
@@ -63,13 +70,31 @@ def _strip(message: JSONObject, report: ReportBuilder) -> None:
     if message.get("tool_calls", ()) is None:
         # OpenAI refuses null here, and its SDK's `model_dump` writes it.
         del message["tool_calls"]
-    for key in sorted(MESSAGE_EXTENSIONS & message.keys()):
+    foreign = sorted(MESSAGE_EXTENSIONS & message.keys())
+    for key in foreign:
         if message.pop(key) and key not in SILENT_EXTENSIONS:
             report.ignored(f"messages[].{key}")
     for call in cast("list[JSONObject]", message.get("tool_calls") or ()):
         for key in sorted(CALL_EXTENSIONS & call.keys()):
             if call.pop(key) and key not in SILENT_EXTENSIONS:
                 report.ignored(f"messages[].tool_calls[].{key}")
+    if message.get("audio"):
+        _refer_to_audio(message, report)
+    if foreign and not any(message.get(key) for key in _SAID):
+        # OpenAI refuses a message of nothing, unless that is a text.
+        message["content"] = ""
+
+
+def _refer_to_audio(message: JSONObject, report: ReportBuilder) -> None:
+    """Send of a spoken answer what OpenAI takes, its id: it keeps the rest, but of its own only."""
+    audio = cast("JSONObject", message.pop("audio"))
+    if _OWN_AUDIO.fullmatch(audio["id"]):
+        message["audio"] = {"id": audio["id"]}
+        return
+    report.ignored("messages[].audio")
+    if not any(message.get(key) for key in _SAID):
+        words = audio.get("transcript")
+        message["content"] = words if isinstance(words, str) else ""
 
 
 def _name_limit(body: JSONObject, *, model: str, field: str) -> None:

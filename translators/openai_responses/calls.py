@@ -35,6 +35,7 @@ class Calls:
     def __init__(self, report: ReportBuilder) -> None:
         self._report = report
         self._used: set[str] = set()
+        self._numbers: dict[tuple[str, int], int] = {}
         self._open: defaultdict[Hashable, deque[_Open]] = defaultdict(deque)
 
     def call(self, call: ToolCall) -> Item:
@@ -69,6 +70,9 @@ class Calls:
         if not waiting:
             return None
         call = waiting.popleft()
+        if not waiting:
+            # `unanswered` looks at every key: only those of one turn may be left.
+            del self._open[key]
         return {"type": call.output, "call_id": call.id, "output": output}
 
     def unanswered(self) -> str | None:
@@ -80,11 +84,22 @@ class Calls:
         if len(wanted) > MAX_CALL_ID:
             plain = "call_" + hashlib.sha256(wanted.encode(errors="replace")).hexdigest()[:48]
             self._report.emulated("messages[].tool_calls[].id")
-        id, number = plain, 1
-        while id in self._used:
-            number += 1
-            suffix = f"_{number}"
-            id = plain[: MAX_CALL_ID - len(suffix)] + suffix
+        id = self._unused(plain) if plain in self._used else plain
         self._used.add(id)
         self._open[key].append(_Open(id, output))
         return id
+
+    def _unused(self, wanted: str) -> str:
+        """Return `wanted` with the first number, from 2 on, that makes an id nobody has.
+
+        The numbers tried are kept for each stem: a client may name thousands of calls alike.
+        """
+        digits = 1
+        while True:
+            stem = wanted[: MAX_CALL_ID - digits - 1]
+            first = self._numbers.get((stem, digits), max(2, 10 ** (digits - 1)))
+            for number in range(first, 10**digits):
+                self._numbers[stem, digits] = number + 1
+                if (id := f"{stem}_{number}") not in self._used:
+                    return id
+            digits += 1

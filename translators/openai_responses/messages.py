@@ -25,7 +25,7 @@ from translators.wire.content import (
 
 __all__ = ["to_items"]
 
-_NOT_REPORTED = frozenset({"annotations", *MESSAGE_FIELDS})
+_NOT_REPORTED = frozenset({"annotations", "citations", *MESSAGE_FIELDS})
 """What is read elsewhere, and what our own answers carry and the model has no use for."""
 
 
@@ -92,17 +92,25 @@ class _Conversation:
             raise self._report.reject(f"{path}.audio", "the Responses API keeps no spoken answers.")
         self.end_turn()
         parts = said_parts(message.content, message.refusal, path=path, report=self._report)
+        if not (parts or message.tool_calls or message.function_call):
+            self._add_nothing(message)
+            return
         reasoned = self._reasoning.of(message)
         calls = [self._calls.call(call) for call in message.tool_calls or ()]
         if (legacy := message.function_call) is not None:
             key = ("function", legacy.name)
             calls.append(self._calls.function(key, f"call_fc_{index}", legacy))
-        if not (parts or calls):
-            # Reasoning has to be followed by what it led to, and there is nothing.
-            self.items.append({"role": "assistant", "content": ""})
-            return
         said = [self._answer(parts, calls, index)] if parts else []
         self.items += _placed(reasoned, said, calls)
+
+    def _add_nothing(self, message: AssistantMessage) -> None:
+        """Add an answer that says nothing: reasoning goes back only before what it led to.
+
+        With its reasoning all of it is lost, and is reported. It stays, empty, where it opens
+        the conversation, which may hold nothing else.
+        """
+        if not self._reasoning.lose(message) or not self.items:
+            self.items.append({"role": "assistant", "content": ""})
 
     def _answer(self, parts: list[Item], calls: list[Item], index: int) -> Item:
         phase: Item = {}

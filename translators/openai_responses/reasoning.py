@@ -7,7 +7,8 @@ https://developers.openai.com/api/docs/guides/reasoning#keeping-reasoning-items-
    array with maximum length 0"), and an item without encrypted content is not found.
 2. `reasoning_details` of the message are complete; the calls' `extra_content` says where in the
    answer an item stood. An item that only the details have stood before the text.
-3. Another vendor's reasoning is left out, and reported.
+3. Another vendor's reasoning is left out, and reported; so is that of an answer with nothing
+   else in it ("provided without its required following item").
 """
 
 from dataclasses import dataclass, field
@@ -74,6 +75,15 @@ class ReasoningHistory:
             self._report.ignored("messages[].reasoning_details")
         return found
 
+    def lose(self, message: AssistantMessage) -> bool:
+        """Report the reasoning of an answer that has nothing else; return whether there is any."""
+        extra = message.model_extra or {}
+        whole = self._wanted and bool(_from_details(extra.get("reasoning_details")))
+        if whole:
+            self._report.ignored("messages[].reasoning_details")
+        self._report_lost(extra)
+        return whole or any(_is_lost(extra.get(name)) for name in MESSAGE_FIELDS)
+
     def _before(self, call: ToolCall) -> list[Item]:
         given = _object((call.model_extra or {}).get("extra_content"))
         path = "messages[].tool_calls[].extra_content"
@@ -94,8 +104,7 @@ class ReasoningHistory:
 
     def _report_lost(self, extra: dict[str, Any]) -> None:
         for name in MESSAGE_FIELDS:
-            value = extra.get(name)
-            if (isinstance(value, str) and value) or _shows(value) or _foreign(value):
+            if _is_lost(extra.get(name)):
                 self._report.ignored(f"messages[].{name}")
 
 
@@ -137,6 +146,10 @@ def _native(value: Any) -> Item | None:
     parts = cast("list[Any]", summary) if isinstance(summary, list) else []
     texts = [text for part in parts if isinstance(text := _object(part).get("text"), str)]
     return reasoning_item(id, texts, encrypted)
+
+
+def _is_lost(value: Any) -> bool:
+    return (isinstance(value, str) and bool(value)) or _shows(value) or _foreign(value)
 
 
 def _shows(value: Any) -> bool:

@@ -50,6 +50,17 @@ class OpenAIResponsesTranslator:
         """Return None: every answer is whole."""
         return None
 
+    def join(
+        self, natives: Sequence[bytes], context: ResponseContext, request: HttpRequest
+    ) -> Completion:
+        """Return the only answer: nothing follows it.
+
+        Raises:
+            ProviderError: The answer is not what the API promises.
+        """
+        (native,) = natives
+        return self.response(native, context)
+
     def stream(
         self, context: ResponseContext, request: HttpRequest | None = None
     ) -> OpenAIResponsesStream:

@@ -1,13 +1,16 @@
 """What models accept, by the table and by the API's own word."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from anthropic.types import ModelInfo
 
 from proxy.sandbox.anthropic_messages.models import described
+from tests.translators.chat_requests import request_of
 from tests.translators.streams import Json
 from translators.anthropic_messages.models import profile_from_info, profile_of
+from translators.anthropic_messages.translator import AnthropicMessagesTranslator
 
 NEW = "claude-opus-5-5"
 MODELS = [
@@ -80,3 +83,31 @@ def test_model_that_does_not_think_adaptively_has_no_efforts():
 
 def test_what_is_read_is_what_the_sdk_knows():
     assert {"max_tokens", "max_input_tokens", "capabilities"} <= ModelInfo.model_fields.keys()
+
+
+@pytest.mark.parametrize(
+    ("asked", "supported", "native"),
+    [
+        ("max", "low medium", "medium"),
+        ("xhigh", "low medium high max", "high"),
+        ("high", "low medium", "medium"),
+        ("medium", "low high", "low"),
+        ("medium", "high max", "high"),
+        ("minimal", "medium high", "medium"),
+        ("none", "medium high", "medium"),
+        ("low", "low medium", "low"),
+        ("max", "low max ultra", "max"),
+        ("ultra", "low ultra", "ultra"),
+    ],
+)
+def test_effort_is_the_next_lower_that_the_model_has(asked: str, supported: str, native: str):
+    """What a request asks for is never raised, but to the lowest that there is."""
+    profile = replace(profile_of(NEW), efforts=frozenset(supported.split()), always_thinks=True)
+    translator = AnthropicMessagesTranslator(profiles=lambda _: profile)
+    translated = translator.request(request_of(reasoning_effort=asked), model=NEW)
+    assert translated.request.body["output_config"]["effort"] == native
+    assert translated.report.emulated == (() if native == asked else ("reasoning_effort",))
+    told = translator.request(
+        request_of(reasoning_effort="max", thinking={"type": "disabled"}), model=NEW
+    )
+    assert told.request.body["output_config"]["effort"] in supported.split()

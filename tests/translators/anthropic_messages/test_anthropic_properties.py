@@ -1,5 +1,6 @@
 """Properties: of answers made of any blocks, and of requests made of any messages."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -10,12 +11,21 @@ from native_events import finished, server_tool, start, text, thinking, tool
 from native_schema import problems_of
 
 from tests.translators.chat_requests import chat_of
-from tests.translators.strategies import OBJECTS, WORDS, conversations, cuts, grown_bodies, requests
+from tests.translators.strategies import (
+    OBJECTS,
+    WORDS,
+    changed_request,
+    conversations,
+    cuts,
+    grown_bodies,
+    requests,
+)
 from tests.translators.streams import CONTEXT, Json, accumulate, events_of
 from translators.anthropic_messages.calls import CallIds
 from translators.errors import TranslationError
 from translators.fold import fold
 from translators.json import encode
+from translators.wire.request import InvalidRequest
 
 MODELS = st.sampled_from(["claude-haiku-4-5", "claude-opus-4-6", "claude-opus-5-5", "other"])
 
@@ -142,6 +152,63 @@ def test_body_is_what_the_sdk_allows(request: Json, model: str):
         return
     assert problems_of(body) == []
     check_turns(body)
+
+
+_SCHEMA: Json = {
+    "type": "object",
+    "properties": {
+        "a": {"type": "string", "format": "date", "description": "D"},
+        "b": {"oneOf": [{"const": 1}, {"$ref": "#/$defs/B"}]},
+    },
+    "required": ["a", "b"],
+    "allOf": [{"properties": {"a": {"enum": ["x", "y"]}}}],
+    "$defs": {"B": {"type": ["integer", "null"], "minimum": 3}},
+}
+_THOUGHT: Json = {"type": "thinking", "thinking": "t", "signature": "s"}
+_CALL: Json = {
+    "id": "c",
+    "type": "function",
+    "function": {"name": "f", "arguments": "{}"},
+    "extra_content": {"anthropic": {"thinking_blocks": [_THOUGHT], "text_after": 0}},
+}
+RICH: Json = {
+    "model": "persona",
+    "messages": [
+        {"role": "system", "content": "s"},
+        {"role": "user", "content": [{"type": "text", "text": "x"}]},
+        {
+            "role": "assistant",
+            "content": "y",
+            "thinking_blocks": [_THOUGHT, {"type": "redacted_thinking", "data": "d"}],
+            "reasoning_details": [
+                {"type": "reasoning.text", "text": "t", "signature": "s", "format": "x"}
+            ],
+            "tool_calls": [_CALL],
+        },
+        {"role": "tool", "tool_call_id": "c", "content": "z"},
+    ],
+    "tools": [
+        {"type": "function", "function": {"name": "f", "strict": True, "parameters": _SCHEMA}},
+        {"type": "function", "function": {"name": "g", "parameters": {"anyOf": [_SCHEMA]}}},
+    ],
+    "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": _SCHEMA}},
+    "web_search_options": {
+        "search_context_size": "low",
+        "user_location": {"type": "approximate", "approximate": {"city": "Oslo"}},
+    },
+    "thinking": {"type": "adaptive"},
+    "reasoning_effort": "low",
+}
+
+
+@given(st.data(), MODELS)
+@settings(max_examples=400, deadline=None)
+def test_odd_request_is_refused_or_taken_never_a_bug(data: Any, model: str):
+    request = changed_request(data, RICH)
+    with contextlib.suppress(TranslationError, InvalidRequest):
+        chat = chat_of(request)
+        TRANSLATOR.media_to_fetch(chat)
+        TRANSLATOR.request(chat, model=model)
 
 
 def check_turns(body: Json) -> None:

@@ -65,6 +65,7 @@ def test_rows_29_30_and_34_thoughts_are_told_with_their_signatures():
     assert ours["reasoning_details"] == DETAILS
     carried = {id: {"anthropic": {"thinking_blocks": blocks}} for id, blocks in BEFORE.items()}
     assert extras(ours) == {**carried, "toolu_c": None}
+    assert "text_after" not in str(carried)  # All of them stood before the text.
     assert outcome.reasoning == carried
     theirs: Any = json.loads(accumulate(chunks).to_json(warnings=False))["choices"][0]["message"]
     told = [
@@ -101,6 +102,29 @@ def test_custom_call_carries_its_thoughts():
     custom = replace(CONTEXT, custom_tools=frozenset({"shell"}))
     (call,) = [c for d in deltas_of(events, custom) for c in d.get("tool_calls", ())]
     assert call["extra_content"] == {"anthropic": {"thinking_blocks": [thought("x")]}}
+
+
+@pytest.mark.parametrize(
+    ("parts", "after"),
+    [
+        ("ststf", 1),
+        ("tssf", 0),
+        ("stf", None),
+        ("sstsf", 2),
+        ("sf", None),
+        ("sftsf", None),
+    ],
+)
+def test_first_call_says_where_the_text_stood(parts: str, after: int | None):
+    events = [start()]
+    for index, part in enumerate(parts):
+        made = {"s": thinking(index, "x"), "t": text(index, "y")}
+        events += made.get(part) or tool(index, f"toolu_{index}", "f", "{}")
+    chunks, outcome = run(events_of(sse_of([*events, *finished("tool_use")])))
+    for told in (extras(folded(chunks)["choices"][0]["message"]), outcome.reasoning):
+        first, *others = [extra["anthropic"] for extra in told.values() if extra]
+        assert first.get("text_after") == after
+        assert not any("text_after" in extra for extra in others)
 
 
 # --- back ---------------------------------------------------------------------------------------
@@ -180,6 +204,49 @@ def test_row_32_foreign_or_unsigned_thoughts_are_left_out(entry: Any):
     assert kinds_of(message) == ["text"]
     report = translate(messages=[user("x"), message, user("y")]).report
     assert report.ignored == ("messages[].reasoning_details",)
+
+
+@pytest.mark.parametrize(
+    ("after", "details", "kinds"),
+    [
+        (1, (), ["a", "text", "b", "tool_use"]),
+        (0, (), ["text", "a", "b", "tool_use"]),
+        (None, (), ["a", "b", "text", "tool_use"]),
+        (9, (), ["a", "b", "text", "tool_use"]),
+        (-1, (), ["a", "b", "text", "tool_use"]),
+        (True, (), ["a", "b", "text", "tool_use"]),
+        ([], (), ["a", "b", "text", "tool_use"]),
+        (1, ("a", "b"), ["a", "text", "b", "tool_use"]),
+        (1, ("b",), ["text", "b", "tool_use"]),
+        (1, ("z", "a", "b"), ["z", "a", "text", "b", "tool_use"]),
+    ],
+)
+def test_thoughts_behind_the_text_come_back_there(after: Any, details: Any, kinds: list[str]):
+    """A thought is bound to what stood before it."""
+    carried = own("a", "b")
+    carried["anthropic"]["text_after"] = after
+    assert kinds_of(answer(carried, reasoning_details=[detail(d, d) for d in details])) == kinds
+
+
+def test_our_own_answer_comes_back_in_its_order():
+    events = [start(), *thinking(0, "s1"), *text(1, "Look."), *thinking(2, "s2")]
+    events += [*tool(3, "toolu_a", "get_weather", "{}"), *finished("tool_use")]
+    for index, signature in ((3, "MQ=="), (10, "Mg==")):
+        events[index]["delta"]["signature"] = signature
+    message = folded(run(events_of(sse_of(events)))[0])["choices"][0]["message"]
+    assert kinds_of(message) == ["s1", "text", "s2", "tool_use"]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"reasoning_details": [detail("a")]}, {"thinking_blocks": [thought("a")]}]
+)
+@pytest.mark.parametrize("content", [None, ""])
+def test_answer_of_thoughts_alone_is_left_out_with_a_report(content: str | None, fields: Json):
+    """The API refuses a turn that ends with a thought."""
+    messages = [user("x"), {"role": "assistant", "content": content, **fields}, user("y")]
+    translated = translate(messages=messages)
+    assert [turn["role"] for turn in translated.request.body["messages"]] == ["user"]
+    assert translated.report.ignored == tuple(f"messages[].{name}" for name in fields)
 
 
 def test_row_100_odd_extra_content_is_harmless():

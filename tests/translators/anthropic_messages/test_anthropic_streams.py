@@ -35,12 +35,61 @@ def finish_reason_of(events: list[Json]) -> Any:
     return reasons[-1]
 
 
-def test_rows_1_2_3_7_8_calls_are_numbered_from_zero_without_gaps():
+def test_row_07_calls_are_numbered_from_zero_without_gaps():
+    """Rows 1, 2, 3, 7 and 8."""
     found = calls_in(TWO_CALLS)
     assert [call["index"] for call in found] == [0, 0, 0, 1, 1]
     assert [call["id"] for call in found if "id" in call] == ["toolu_a", "toolu_b"]
     assert "".join(c["function"]["arguments"] for c in found if c["index"] == 0) == '{"x":1}'
     assert "".join(c["function"]["arguments"] for c in found if c["index"] == 1) == '{"x":2}'
+
+
+def test_row_03_parallel_calls_stay_apart_in_whole_answers_too():
+    content: list[Json] = [
+        {"type": "tool_use", "id": "toolu_a", "name": "f", "input": {"x": 1}},
+        {"type": "tool_use", "id": "toolu_b", "name": "f", "input": {"x": 2}},
+    ]
+    body = {**start()["message"], "content": content, "stop_reason": "tool_use"}
+    whole = json.loads(TRANSLATOR.response(json.dumps(body).encode(), CONTEXT).data)
+    found = whole["choices"][0]["message"]["tool_calls"]
+    assert [(call["id"], call["function"]["arguments"]) for call in found] == [
+        ("toolu_a", '{"x":1}'),
+        ("toolu_b", '{"x":2}'),
+    ]
+
+
+def test_row_06_blocks_that_share_an_index_are_different_calls():
+    """A compatible server may count every block as its first."""
+    events = [
+        start(),
+        *text(0, "Look."),
+        *tool(0, "toolu_a", "f", '{"x":1}'),
+        *tool(0, "toolu_b", "g", '{"x"', ":2}"),
+        *finished("tool_use"),
+    ]
+    found = calls_in(events)
+    told = [(c["index"], c["id"], c["function"]["name"]) for c in found if "id" in c]
+    assert told == [(0, "toolu_a", "f"), (1, "toolu_b", "g")]
+    for index, arguments in enumerate(['{"x":1}', '{"x":2}']):
+        parts = [c["function"]["arguments"] for c in found if c["index"] == index]
+        assert "".join(parts) == arguments
+    custom = replace(CONTEXT, custom_tools=frozenset({"f", "g"}))
+    calls = [call for delta in deltas_of(events, custom) for call in delta.get("tool_calls", ())]
+    assert [(call["index"], call["id"]) for call in calls] == [(0, "toolu_a"), (1, "toolu_b")]
+
+
+def test_row_14_arguments_are_passed_on_delta_by_delta():
+    found = calls_in([start(), *tool(0, "toolu_a", "f", '{"a"', ":", "1}"), *finished("tool_use")])
+    assert [call["function"]["arguments"] for call in found] == ["", '{"a"', ":", "1}"]
+
+
+def test_row_35_usage_is_there_where_the_model_thought():
+    usage = {"output_tokens": 20, "output_tokens_details": {"thinking_tokens": 15}}
+    events = [start(), *thinking(0, "Hm"), *text(1, "x"), *finished(usage=usage)]
+    told = outcome_of(events).usage
+    assert told is not None
+    assert (told.prompt_tokens, told.completion_tokens) == (12, 20)
+    assert chunks_of(events)[-1]["usage"]["completion_tokens_details"]["reasoning_tokens"] == 15
 
 
 def test_row_10_finish_reason_is_null_until_the_last_chunk():

@@ -72,6 +72,13 @@ def test_row_24_tool_choice_none_stays_none():
     assert body_of(tools=[WEATHER], tool_choice="none")["tool_choice"] == {"type": "none"}
 
 
+def test_row_26_allowed_tools_restrict_deprecated_functions_too():
+    functions = [{"name": "old"}, {"name": "older"}]
+    choice = allowed("auto", {"type": "function", "name": "old"})
+    body = body_of(tools=[WEATHER], functions=functions, tool_choice=choice)
+    assert [tool["name"] for tool in body["tools"]] == ["old"]
+
+
 TIME: Json = {"type": "function", "function": {"name": "get.time"}}
 SHELL: Json = {"type": "custom", "custom": {"name": "shell"}}
 
@@ -246,6 +253,17 @@ def test_arguments_keep_their_order():
         user("x"), calls("a", arguments='{"b": 1, "a": {"d": 2, "c": 3}}'), result("a")
     )
     assert json.dumps(turns[1]["content"][0]["input"]) == '{"b": 1, "a": {"d": 2, "c": 3}}'
+
+
+def test_row_93_enum_of_integers_and_a_call_without_arguments_are_taken():
+    number: Json = {"type": "object", "properties": {"n": {"type": "integer", "enum": [1, 2]}}}
+    for strict in (False, True):
+        function: Json = {"name": "f", "parameters": number, "strict": strict}
+        messages = [user("x"), calls("c", arguments=""), result("c")]
+        body = body_of(messages=messages, tools=[{"type": "function", "function": function}])
+        (native,) = body["tools"]
+        assert native["input_schema"]["properties"]["n"]["enum"] == [1, 2]
+        assert body["messages"][1]["content"][0]["input"] == {}
 
 
 def test_row_18_parallel_tool_results_in_one_user_turn():

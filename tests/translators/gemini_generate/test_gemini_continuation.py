@@ -10,9 +10,8 @@ from gemini_events import blocked, call, event, finished, text, thought
 from tests.translators.chat_requests import user
 from tests.translators.streams import CONTEXT, Json, events_of, folded
 from translators.errors import ProviderError, StreamTruncated
-from translators.fold import join
 from translators.gemini_generate.stream import GeminiGenerateStream
-from translators.protocol import MAX_FOLLOW_UPS, Chunk, Completion, HttpRequest
+from translators.protocol import MAX_FOLLOW_UPS, Chunk, HttpRequest
 
 REQUEST = translate(messages=[user("Hi")], seed=3, stream=True).request
 
@@ -49,15 +48,14 @@ def run_hops(*hops: list[Json]) -> tuple[Json, list[Json]]:
 
 def whole_hops(*hops: list[Json]) -> tuple[Json, list[Json]]:
     """The same for answers that are not streamed; each hop is one answer."""
-    request, parts, bodies = REQUEST, list[Completion](), list[Json]()
+    request, natives, bodies = REQUEST, list[bytes](), list[Json]()
     for (answer,) in hops:
-        native = json.dumps(answer).encode()
-        parts.append(TRANSLATOR.response(native, CONTEXT))
-        following = TRANSLATOR.follow_up(request, native)
+        natives.append(json.dumps(answer).encode())
+        following = TRANSLATOR.follow_up(request, natives[-1])
         if following is not None:
             request = following
             bodies.append(following.body)
-    return json.loads(join(parts).data), bodies
+    return json.loads(TRANSLATOR.join(natives, CONTEXT, REQUEST).data), bodies
 
 
 def part_way(token: str, counts: Json, *parts: Json) -> Json:
@@ -139,10 +137,11 @@ def test_offsets_in_a_part_begin_with_that_part_of_their_request(run: Any):
     assert message["content"][span["start_index"] : span["end_index"]] == "one"
 
 
-def test_numbers_of_calls_and_signatures_go_on():
+@pytest.mark.parametrize("run", [run_hops, whole_hops])
+def test_row_06_numbers_of_calls_and_signatures_go_on(run: Any):
     signed = {"text": "", "thoughtSignature": "c2ln"}
-    first = [event(call("f"), signed), more()]
-    answer, _ = run_hops(first, [event(call("f"), signed, finishReason="STOP")])
+    first = part_way("t1", usage(1, 1), call("f"), signed)
+    answer, _ = run([first], [event(call("f"), signed, finishReason="STOP")])
     message = answer["choices"][0]["message"]
     assert len({made["id"] for made in message["tool_calls"]}) == 2
     assert len(message["reasoning_details"]) == 2
@@ -160,10 +159,14 @@ def test_token_that_is_missing_or_the_same_ends_the_answer(token: str | None):
     assert TRANSLATOR.follow_up(resumed, json.dumps(more(token)).encode()) is None
 
 
-def test_there_are_never_too_many_hops():
-    hops = [[event(text("a")), more(f"t{number}")] for number in range(MAX_FOLLOW_UPS + 1)]
-    answer, bodies = run_hops(*hops)
-    assert len(bodies) == MAX_FOLLOW_UPS
+@pytest.mark.parametrize("run", [run_hops, whole_hops])
+def test_there_are_never_too_many_hops(run: Any):
+    counts = usage(1, 1)
+    hops = [[part_way(f"t{n}", counts, text("a"))] for n in range(MAX_FOLLOW_UPS + 1)]
+    answer, bodies = run(*hops)
+    if run is run_hops:  # Otherwise whoever talks to the provider counts them.
+        assert len(bodies) == MAX_FOLLOW_UPS
+    assert answer["choices"][0]["message"]["content"] == "a" * len(hops)
     assert answer["choices"][0]["finish_reason"] == "length"
 
 
@@ -222,3 +225,23 @@ def test_follow_up_of_what_is_no_answer_is_none():
     assert TRANSLATOR.follow_up(REQUEST, b"CONTINUATION") is None
     with pytest.raises(ProviderError):
         TRANSLATOR.response(b"CONTINUATION", CONTEXT)
+
+
+def test_calls_before_the_rest_say_how_the_answer_ended():
+    hops = [[part_way("t1", usage(1, 1), call("f"))], [event(text("x"), finishReason="STOP")]]
+    assert whole_hops(*hops)[0]["choices"][0]["finish_reason"] == "tool_calls"
+
+
+def test_rest_that_failed_ends_what_there_is():
+    hops = [[part_way("t1", usage(1, 1), text("Hi"))], [finished("MALFORMED_RESPONSE")]]
+    (choice,) = whole_hops(*hops)[0]["choices"]
+    assert choice["message"]["content"] == "Hi"
+    assert whole_hops(*hops)[0] == run_hops(*hops)[0]
+
+
+def test_rest_without_an_end_is_no_answer():
+    first = json.dumps(part_way("t1", usage(1, 1), text("Hi"))).encode()
+    for rest in (event(text("x")), event(text("x"), continuationToken="t2")):
+        with pytest.raises(ProviderError) as caught:
+            TRANSLATOR.join([first, json.dumps(rest).encode()], CONTEXT, REQUEST)
+        assert caught.value.kind == "protocol"

@@ -11,12 +11,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.recordings import Recording, recorded_openai_chats
-from tests.translators.chat_requests import chat_of
+from tests.translators.chat_requests import chat_of, user
 from tests.translators.strategies import OBJECTS, WORDS, conversations, cuts, grown_bodies, requests
 from tests.translators.streams import CONTEXT, Json, accumulate, events_of
 from translators.errors import ExecutionPlatformError, TranslationError
 from translators.fold import fold
 from translators.json import encode
+from translators.protocol import Chunk, HttpRequest
 
 MODELS = st.sampled_from([OLD, NEW, FIXED, "gemma-3-27b-it"])
 
@@ -27,7 +28,7 @@ MODELS = st.sampled_from([OLD, NEW, FIXED, "gemma-3-27b-it"])
 def parts(draw: st.DrawFn) -> list[Json]:
     made: list[Json] = []
     for index in range(draw(st.integers(0, 5))):
-        match draw(st.sampled_from(["text", "thought", "call", "server"])):
+        match draw(st.sampled_from(["text", "thought", "call", "search", "server"])):
             case "text":
                 made.append(text(draw(WORDS)))
             case "thought":
@@ -36,6 +37,8 @@ def parts(draw: st.DrawFn) -> list[Json]:
                 id = draw(st.sampled_from([None, "a", f"id{index}"]))
                 made.append(call("f", id))
                 made[-1]["functionCall"]["args"] = draw(OBJECTS)
+            case "search":
+                made.append({"toolCall": {"id": "s", "toolType": "X", "args": {}}})
             case _:
                 made.append({"executableCode": {"language": "PYTHON", "code": "1"}})
     return made
@@ -69,6 +72,33 @@ def test_whole_answer_says_what_the_stream_says(made: list[Json]):
     whole = json.loads(TRANSLATOR.response(json.dumps(body).encode(), CONTEXT).data)
     chunks, _ = run(events_of(sse_of(events_for(made))))
     assert whole == json.loads(fold(chunk.data for chunk in chunks))
+
+
+REQUEST = TRANSLATOR.request(chat_of({"model": "m", "messages": [user("Hi")]}), model=NEW).request
+
+
+@given(st.lists(parts(), min_size=2, max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_whole_answer_of_several_requests_says_what_the_stream_says(hops: list[list[Json]]):
+    natives: list[Json] = [
+        event(*made, finishReason="CONTINUATION", continuationToken=f"t{number}")
+        for number, made in enumerate(hops[:-1])
+    ]
+    natives.append(event(*hops[-1], finishReason="STOP"))
+    bodies = [json.dumps(native).encode() for native in natives]
+    stream = TRANSLATOR.stream(CONTEXT, REQUEST)
+    chunks: list[Chunk] = []
+    request: HttpRequest | None = REQUEST
+    for native, body in zip(natives, bodies, strict=True):
+        assert request is not None
+        request = TRANSLATOR.follow_up(request, body)
+        for found in events_of(sse_of([native])):
+            chunks += stream.feed(found)
+        chunks += stream.end()
+        assert stream.follow_up == request
+    whole = TRANSLATOR.join(bodies, CONTEXT, REQUEST)
+    assert json.loads(whole.data) == json.loads(fold(chunk.data for chunk in chunks))
+    assert whole.outcome == stream.outcome
 
 
 @given(parts(), st.data())

@@ -124,7 +124,19 @@ def test_of_both_names_the_targets_own_counts():
     assert body["max_completion_tokens"] == 5
 
 
+def test_row_93_a_schema_goes_as_it_is():
+    schema = {"type": "object", "properties": {"n": {"type": "integer", "enum": [1, 2]}}}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
+    assert sent(tools=tools)["tools"] == tools
+
+
 # streams
+
+
+def test_row_35_token_counts_are_asked_for_of_a_model_that_reasons_too():
+    body = sent("gpt-5.2", stream=True, reasoning_effort="high")
+    assert body["stream_options"] == {"include_usage": True}
+    assert body["reasoning_effort"] == "high"
 
 
 def test_row_58_token_counts_are_asked_for_whether_or_not_the_client_did():
@@ -147,7 +159,7 @@ def test_stream_options_without_a_stream_ask_for_nothing():
 
 # what other providers' answers carry
 
-FOREIGN = {
+FOREIGN: Json = {
     "role": "assistant",
     "content": "x",
     "refusal": None,
@@ -157,6 +169,7 @@ FOREIGN = {
     "thinking_blocks": [{"type": "thinking"}],
     "provider_specific_fields": {"a": 1},
     "annotations": [{"type": "url_citation"}],
+    "citations": [{"start_index": 0, "end_index": 1, "citation": {}}],
     "images": [{"index": 0}],
     "tool_calls": [
         {
@@ -201,6 +214,53 @@ def test_row_100_an_index_and_empty_extensions_go_without_a_word():
     del call["index"]
     assert translated.request.body["messages"] == [{"role": "assistant", "tool_calls": [call]}]
     assert translated.report == Report()
+
+
+OWN_AUDIO = "audio_689d37b918708191a17f6a577df19b56"
+
+
+@pytest.mark.parametrize("id", [OWN_AUDIO, "audio_1", "audio-0b2f7c1e-9a4d"])
+def test_row_98_of_a_spoken_answer_the_id_goes_back_alone(id: str):
+    spoken = {"id": id, "data": "UklG", "transcript": "Hi.", "expires_at": 1}
+    message = {"role": "assistant", "content": None, "audio": spoken}
+    translated = translate(messages=[*HELLO["messages"], message])
+    assert translated.request.body["messages"][1] == {**message, "audio": {"id": id}}
+    assert translated.report == Report()
+
+
+@pytest.mark.parametrize(
+    ("said", "sent_back"),
+    [
+        ({"content": "So."}, {"content": "So."}),
+        ({"content": None}, {"content": "Hi."}),
+        ({}, {"content": "Hi."}),
+        ({"content": None, "refusal": "No."}, {"content": None, "refusal": "No."}),
+    ],
+)
+@pytest.mark.parametrize("id", ["audio_x7dZaK-3", "audio_resp-1"])
+def test_row_98_a_spoken_answer_of_anothers_is_left_out_and_reported(
+    id: str, said: Json, sent_back: Json
+):
+    spoken = {"id": id, "data": "UklG", "transcript": "Hi.", "expires_at": 1}
+    message = {"role": "assistant", **said, "audio": spoken}
+    translated = translate(messages=[*HELLO["messages"], message])
+    assert translated.request.body["messages"][1] == {"role": "assistant", **sent_back}
+    assert translated.report == Report(ignored=("messages[].audio",))
+    assert sent("any", {"message_extensions": "forward"}, messages=[message])["messages"] == [
+        message
+    ]
+
+
+@pytest.mark.parametrize("transcript", ["", None, 7])
+def test_a_spoken_answer_without_words_leaves_a_message_that_openai_takes(transcript: Any):
+    spoken = {"id": "audio_x7dZaK", "transcript": transcript}
+    message = {"role": "assistant", "content": None, "audio": spoken}
+    assert sent(messages=[message])["messages"] == [{"role": "assistant", "content": ""}]
+
+
+def test_an_answer_of_foreign_keys_alone_leaves_a_message_that_openai_takes():
+    message = {"role": "assistant", "content": None, "reasoning_content": "hm"}
+    assert sent(messages=[message])["messages"] == [{"role": "assistant", "content": ""}]
 
 
 def test_a_row_may_have_them_forwarded():

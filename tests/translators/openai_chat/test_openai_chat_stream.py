@@ -8,6 +8,7 @@ from openai_wire import DONE, QUIET, TRANSLATOR, USAGE, chunk, event, run, usage
 from tests.translators.streams import CONTEXT, Json, accumulate_data
 from translators.errors import ProviderError, StreamTruncated
 from translators.fold import fold
+from translators.protocol import ResponseContext
 from translators.sse import ServerSentEvent
 from translators.wire.response import Usage
 
@@ -85,7 +86,7 @@ def test_row_90_a_streamed_refusal_is_a_refusal():
     assert accumulate_data(c.data for c in chunks).choices[0].message.refusal == "I won't"
 
 
-def test_row_01_row_08_tool_calls_pass_with_their_indexes():
+def test_row_01_row_07_row_08_tool_calls_pass_with_their_indexes():
     calls = [
         {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""}},
         {"index": 1, "id": "b", "type": "function", "function": {"name": "f", "arguments": ""}},
@@ -123,6 +124,16 @@ def test_usage_that_the_client_did_not_ask_for_is_kept_back_but_known():
     chunks, outcome = run([*texts([*HELLO, usage_chunk()]), DONE], QUIET)
     assert len(chunks) == 4
     assert outcome.usage == Usage(10, 5, 15)
+
+
+@pytest.mark.parametrize("context", [CONTEXT, QUIET], ids=["asked for", "not asked for"])
+def test_row_35_usage_of_an_answer_that_reasoned_is_known_to_the_trace(context: ResponseContext):
+    usage = {**USAGE, "completion_tokens_details": {"reasoning_tokens": 4}}
+    _, outcome = run([*texts([*HELLO, usage_chunk(usage)]), DONE], context)
+    assert outcome.usage is not None
+    assert outcome.usage.completion_tokens == 5
+    assert outcome.usage.completion_tokens_details is not None
+    assert outcome.usage.completion_tokens_details.reasoning_tokens == 4
 
 
 def test_gaps_in_usage_are_filled():

@@ -180,10 +180,39 @@ def test_models_that_do_not_reason_get_no_reasoning():
     assert translated.report.ignored == ("messages[].reasoning_content",)
 
 
-def test_reasoning_that_led_to_nothing_stays_out():
+@pytest.mark.parametrize("reasoning", [R1, R2], ids=["with a summary", "encrypted alone"])
+def test_reasoning_that_led_to_nothing_is_lost_and_reported(reasoning: Json):
     """A 400 there: "provided without its required following item"."""
+    empty: Json = {"role": "assistant", "content": "", "reasoning_details": details(reasoning)}
+    translated = translate(messages=[user("x"), empty, user("y")])
+    assert kinds_of(translated.request.body["input"]) == ["user", "user"]
+    assert translated.report.ignored == ("messages[].reasoning_details",)
+    shown: Json = {**empty, "content": None, "tool_calls": [], "reasoning_content": "One"}
+    assert translate(messages=[user("x"), shown, user("y")]).report.ignored == (
+        "messages[].reasoning_details",
+        "messages[].reasoning_content",
+    )
+
+
+def test_reasoning_that_led_to_nothing_leaves_something_to_send():
     empty: Json = {"role": "assistant", "content": "", "reasoning_details": details(R1)}
-    assert kinds_of(input_of(user("x"), empty, user("y"))) == ["user", "assistant", "user"]
+    assert input_of(empty) == [{"role": "assistant", "content": ""}]
+    assert input_of(empty, user("x"))[:1] == input_of(empty)
+
+
+def test_reasoning_that_led_to_nothing_may_come_again_with_what_it_led_to():
+    empty: Json = {"role": "assistant", "content": "", "reasoning_details": details(R1)}
+    said = {**empty, "content": "Fine."}
+    items = input_of(user("x"), empty, user("y"), said, user("z"))
+    assert kinds_of(items) == ["user", "user", "rs_1", "assistant", "user"]
+
+
+@pytest.mark.parametrize("fields", [{}, {"reasoning_details": [7]}, {"reasoning_content": ""}])
+def test_row_57_an_answer_of_nothing_is_kept(fields: Json):
+    empty: Json = {"role": "assistant", "content": [], **fields}
+    translated = translate(messages=[user("x"), empty, user("y")])
+    assert kinds_of(translated.request.body["input"]) == ["user", "assistant", "user"]
+    assert translated.report.ignored == ()
 
 
 def test_body_is_the_same_each_time():

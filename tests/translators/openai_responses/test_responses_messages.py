@@ -3,9 +3,12 @@
 from typing import Any
 
 import pytest
-from responses_api import NEW, OLD, WEATHER, input_of, rejection, translate
+from hypothesis import given
+from hypothesis import strategies as st
+from responses_api import NEW, OLD, TRANSLATOR, WEATHER, input_of, rejection, translate
 
-from tests.translators.chat_requests import MISFIT_RESULTS, PNG, calls, result, user
+from tests.translators.chat_requests import MISFIT_RESULTS, PNG, calls, request_of, result, user
+from tests.translators.steps import steps_of
 from tests.translators.streams import Json
 
 IMAGE = f"data:image/png;base64,{PNG}"
@@ -108,6 +111,14 @@ def test_what_is_not_known_of_a_message_is_reported():
 
 
 # --- earlier answers ---------------------------------------------------------------------------
+
+
+def test_row_98_sources_of_an_earlier_answer_go_without_a_word():
+    sources: Json = {"annotations": [{"type": "url_citation"}], "citations": [{"citation": {}}]}
+    said: Json = {"role": "assistant", "content": "Fine."}
+    translated = translate(OLD, messages=[user("x"), {**said, **sources}, user("y")])
+    assert translated.request.body["input"][1] == said
+    assert translated.report.ignored == ()
 
 
 def test_earlier_answer_says_what_it_was_where_the_model_wants_to_know():
@@ -214,6 +225,46 @@ def test_row_20_an_id_that_comes_again_gets_one_of_its_own():
     assert ids[0::2] == ids[1::2]
     assert len(set(ids)) == 3
     assert all(len(found) <= 64 for found in ids)
+
+
+def numbered(wanted: list[str]) -> list[str]:
+    """Return the ids that calls get, by trying one number after the other."""
+    used: list[str] = []
+    for plain in wanted:
+        id, number = plain, 1
+        while id in used:
+            number += 1
+            id = f"{plain[: 63 - len(str(number))]}_{number}"
+        used.append(id)
+    return used
+
+
+IDS = st.sampled_from(
+    ["c", "c_2", "c_10", *(f"{'c' * (64 - len(end))}{end}" for end in ("", "a", "b", "_2", "_10"))]
+)
+
+
+@given(st.lists(IDS, min_size=1, max_size=40))
+def test_row_20_numbers_are_the_first_that_are_free(ids: list[str]):
+    items = input_of(user("x"), calls(*ids), *(result(id) for id in ids))
+    assert [item["call_id"] for item in items[1 : len(ids) + 1]] == numbered(ids)
+
+
+@pytest.mark.parametrize("form", ["one id", "one long id", "one stem", "many turns"])
+def test_work_grows_with_the_calls_and_no_faster(form: str):
+    def steps(number: int) -> int:
+        ids = {
+            "one id": ["c"] * number,
+            "one long id": ["c" * 64] * number,
+            "one stem": [f"{'c' * 58}{i:06}" for i in range(number // 2)] * 2,
+            "many turns": [f"c{i}" for i in range(number)],
+        }[form]
+        turns = [[id] for id in ids] if form == "many turns" else [ids]
+        messages = [m for t in turns for m in (calls(*t), *(result(id) for id in t))]
+        chat = request_of(messages=[user("x"), *messages])
+        return steps_of(lambda: TRANSLATOR.request(chat, model=NEW))
+
+    assert steps(800) < 2.5 * steps(400)
 
 
 def test_deprecated_calls():

@@ -124,6 +124,17 @@ def test_answer_does_not_depend_on_its_usage(usage: Any):
     assert body["choices"][0]["message"]["content"] == "Hi"
 
 
+@pytest.mark.parametrize("include_usage", [True, False])
+def test_row_35_usage_of_an_answer_that_reasoned_is_known_to_the_trace(include_usage: bool):
+    context = replace(CONTEXT, include_usage=include_usage)
+    _, outcome = streamed(answer(thought("Hm."), text("Hi")), context)
+    assert outcome.usage is not None
+    assert (outcome.usage.completion_tokens, outcome.usage.total_tokens) == (5, 17)
+    details = outcome.usage.completion_tokens_details
+    assert details is not None
+    assert details.reasoning_tokens == 2
+
+
 def test_row_61_usage_with_gaps():
     usage = {"input_tokens": 3, "output_tokens": 4}
     assert whole(answer(usage=usage))["usage"] == {
@@ -215,7 +226,7 @@ def test_logprobs():
 # --- calls -------------------------------------------------------------------------------------
 
 
-def test_row_1_row_8_calls_have_indexes_from_0():
+def test_row_1_row_7_row_8_calls_have_indexes_from_0():
     native = answer(thought("Hm."), call(id="a", arguments='{"x":1}'), SEARCH, call(id="b"))
     calls = [entry for delta in deltas_of(native) for entry in delta.get("tool_calls", ())]
     assert [entry["index"] for entry in calls] == [0, 0, 0, 1, 1, 1]

@@ -24,6 +24,19 @@ def test_function_is_only_strict_if_it_says_so():
     ]
 
 
+def test_row_93_a_schema_goes_as_it_is():
+    schema = {"type": "object", "properties": {"n": {"type": "integer", "enum": [1, 2]}}}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": schema}}]
+    assert body_of(tools=tools)["tools"][0]["parameters"] == schema
+
+
+def test_row_94_tools_are_sent_with_the_effort_to_reason():
+    translated = translate(tools=[WEATHER], reasoning_effort="high")
+    assert translated.request.body["tools"][0]["name"] == WEATHER["function"]["name"]
+    assert translated.request.body["reasoning"]["effort"] == "high"
+    assert translated.report.ignored == ()
+
+
 def test_custom_tool_and_its_grammar():
     grammar = {"syntax": "lark", "definition": "start: /a/"}
     tools = [
