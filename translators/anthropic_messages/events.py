@@ -12,7 +12,7 @@ from typing import Any, cast
 import msgspec
 
 from translators.errors import ProviderError
-from translators.json import UNREADABLE
+from translators.json import UNREADABLE, encode
 
 __all__ = [
     "Block",
@@ -175,7 +175,8 @@ def decode_message(data: bytes) -> Message:
                 kind = block["type"]
                 block.clear()
                 block["type"] = kind
-        return msgspec.convert(value, Message)
+        # Not `convert`: a `Raw` field is only made from bytes.
+        return msgspec.json.decode(encode(value), type=Message)
     except (*UNREADABLE, TypeError, KeyError, AttributeError):
         raise _malformed(f"an answer with an unexpected field: {reason}") from None
 

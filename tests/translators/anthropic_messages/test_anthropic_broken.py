@@ -167,3 +167,21 @@ def test_a_changed_event_is_refused_or_taken_never_a_bug(data: Any):
     )
     with contextlib.suppress(ProviderError):
         run(events_of(sse_of(events)))
+
+
+def test_a_block_of_an_unknown_type_takes_nothing_from_the_call_beside_it():
+    body: Json = {
+        "type": "message",
+        "id": "msg_1",
+        "role": "assistant",
+        "model": "claude-sonnet-5",
+        "content": [
+            {"type": "hologram", "text": 7, "input": [], "name": {}},
+            {"type": "tool_use", "id": "toolu_a", "name": "f", "input": {"a": [1, {"b": None}]}},
+        ],
+        "stop_reason": "tool_use",
+        "usage": {"input_tokens": 1, "output_tokens": 2},
+    }
+    whole = json.loads(TRANSLATOR.response(json.dumps(body).encode(), CONTEXT).data)
+    (call,) = whole["choices"][0]["message"]["tool_calls"]
+    assert json.loads(call["function"]["arguments"]) == {"a": [1, {"b": None}]}
