@@ -51,8 +51,8 @@ def open_object(value: Any, path: str) -> JsonObject:
     return found
 
 
-def array(value: Any, path: str, *, least: int = 0) -> list[Any]:
-    """Accept an array of at least `least` items."""
+def array(value: Any, path: str, *, least: int = 0, most: int | None = None) -> list[Any]:
+    """Accept an array of at least `least` items, and of at most `most`."""
     found = as_list(value)
     if found is None:
         raise refusals.invalid_type(path, "an array of objects", value)
@@ -62,6 +62,12 @@ def array(value: Any, path: str, *, least: int = 0) -> list[Any]:
             "but got an empty array instead."
         )
         raise refusals.refuse(message, path, "empty_array")
+    if most is not None and len(found) > most:
+        message = (
+            f"Invalid '{path}': array too long. Expected an array with maximum length {most}, "
+            f"but got an array with length {len(found)} instead."
+        )
+        raise refusals.refuse(message, path, "array_above_max_length")
     return found
 
 

@@ -15,18 +15,11 @@ _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 def _stop(value: Any, path: str) -> None:
-    sequences = as_list(value)
-    if sequences is None:
+    if as_list(value) is None:
         if not isinstance(value, str):
             raise refusals.invalid_type(path, "one of a string or array of strings", value)
         return
-    if len(sequences) > 4:
-        message = (
-            f"Invalid '{path}': array too long. Expected an array with maximum length 4, "
-            f"but got an array with length {len(sequences)} instead."
-        )
-        raise refusals.refuse(message, path, "array_above_max_length")
-    for i, sequence in enumerate(sequences):
+    for i, sequence in enumerate(fields.array(value, path, most=4)):
         fields.text(sequence, f"{path}[{i}]")
 
 

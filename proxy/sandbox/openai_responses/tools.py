@@ -41,14 +41,7 @@ _MOST_TOOLS = 128
 
 def tools(value: Any, path: str) -> None:
     """Check the list of tools; unlike on Chat Completions it may be empty, and a tool is flat."""
-    found = fields.array(value, path)
-    if len(found) > _MOST_TOOLS:
-        message = (
-            f"Invalid '{path}': array too long. Expected an array with maximum length "
-            f"{_MOST_TOOLS}, but got an array with length {len(found)} instead."
-        )
-        raise refusals.refuse(message, path, "array_above_max_length")
-    for i, tool in enumerate(found):
+    for i, tool in enumerate(fields.array(value, path, most=_MOST_TOOLS)):
         _tool(tool, f"{path}[{i}]")
 
 
