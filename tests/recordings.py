@@ -14,6 +14,7 @@ __all__ = [
     "parameters_of",
     "recorded_folder",
     "recorded_openai_chats",
+    "recorded_openai_requests",
     "recordings",
     "skip_without_recordings",
 ]
@@ -68,6 +69,17 @@ def parameters_of(found: list[AnyRecording]) -> list[Any]:
 def recorded_openai_chats(keep: Callable[[Recording], bool] = lambda _: True) -> list[Any]:
     """Return the exchanges with OpenAI's Chat Completions as parameters of a test."""
     return parameters_of(recordings("openai/chat-*.json", keep))
+
+
+def recorded_openai_requests() -> list[Any]:
+    """Return the bodies of requests to Chat Completions, where they were recorded, as parameters.
+
+    A body may be anything that somebody sent, refused ones included.
+    """
+    found = recordings("openai/chat-*.json", lambda recording: recording.request is not None)
+    if not found:
+        return parameters_of(found)
+    return [pytest.param(recording.request, id=recording.name) for recording in found]
 
 
 def skip_without_recordings() -> None:

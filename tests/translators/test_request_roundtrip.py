@@ -144,10 +144,11 @@ def test_the_model_has_every_field_of_the_sdk():
     assert set(ChatCompletionRequest.model_fields) - theirs == set()
 
 
-@pytest.mark.parametrize("recording", recorded_openai_chats())
+@pytest.mark.parametrize(
+    "recording", recorded_openai_chats(lambda recording: recording.request is not None)
+)
 def test_recorded_requests_are_read_and_written_unchanged(recording: Recording):
-    if recording.request is None:
-        pytest.skip("the request was not recorded")
+    assert recording.request is not None
     body = json.dumps(recording.request).encode()
     if recording.request["messages"] == []:
         # OpenAI itself refused this one, for the same reason and with the same `param`.

@@ -14,7 +14,7 @@ from test_anthropic_properties import REQUESTS
 from proxy.sandbox.anthropic_messages.content import sign
 from proxy.sandbox.anthropic_messages.dialect import AnthropicMessages
 from proxy.sandbox.dialect import Rejection
-from tests.recordings import Recording, recorded_openai_chats
+from tests.recordings import recorded_openai_requests
 from tests.translators.chat_requests import chat_of, user
 from tests.translators.golden_cases import Case, GoldenCases
 from tests.translators.streams import Json
@@ -49,12 +49,10 @@ def test_golden_request_is_accepted(case: Case):
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("recording", recorded_openai_chats())
-def test_recorded_openai_request_is_accepted_or_refused_by_us(recording: Recording, model: str):
-    if recording.request is None:
-        pytest.skip("the request was not recorded")
+@pytest.mark.parametrize("recorded", recorded_openai_requests())
+def test_recorded_openai_request_is_accepted_or_refused_by_us(recorded: Json, model: str):
     try:
-        check(recording.request, model)
+        check(recorded, model)
     except ExecutionPlatformError as error:
         assert error.param
 

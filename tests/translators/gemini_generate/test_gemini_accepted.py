@@ -12,7 +12,7 @@ from test_gemini_properties import MODELS, REQUESTS
 from proxy.sandbox.dialect import Rejection
 from proxy.sandbox.gemini_generate.dialect import Call, GeminiGenerate
 from proxy.sandbox.gemini_generate.signatures import sign
-from tests.recordings import Recording, recorded_openai_chats
+from tests.recordings import recorded_openai_requests
 from tests.translators.chat_requests import chat_of
 from tests.translators.golden_cases import Case, GoldenCases
 from tests.translators.streams import Json
@@ -42,12 +42,10 @@ def test_golden_request_is_accepted(case: Case):
 
 
 @pytest.mark.parametrize("model", [OLD, NEW, FIXED])
-@pytest.mark.parametrize("recording", recorded_openai_chats())
-def test_recorded_openai_request_is_accepted_or_refused_by_us(recording: Recording, model: str):
-    if recording.request is None:
-        pytest.skip("the request was not recorded")
+@pytest.mark.parametrize("recorded", recorded_openai_requests())
+def test_recorded_openai_request_is_accepted_or_refused_by_us(recorded: Json, model: str):
     try:
-        check(recording.request, model)
+        check(recorded, model)
     except ExecutionPlatformError as error:
         assert error.param
 

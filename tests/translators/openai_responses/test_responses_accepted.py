@@ -11,7 +11,7 @@ from test_responses_properties import REQUESTS
 from proxy.sandbox.dialect import Rejection
 from proxy.sandbox.openai_responses.dialect import OpenAIResponses
 from proxy.sandbox.openai_responses.seals import seal
-from tests.recordings import Recording, recorded_openai_chats
+from tests.recordings import recorded_openai_requests
 from tests.translators.chat_requests import chat_of
 from tests.translators.golden_cases import Case, GoldenCases
 from tests.translators.streams import Json
@@ -39,12 +39,10 @@ def test_golden_request_is_accepted(case: Case):
 
 
 @pytest.mark.parametrize("model", [PLAIN, OLD, NEW])
-@pytest.mark.parametrize("recording", recorded_openai_chats())
-def test_recorded_chat_request_is_accepted_or_refused_by_us(recording: Recording, model: str):
-    if recording.request is None:
-        pytest.skip("the request was not recorded")
+@pytest.mark.parametrize("recorded", recorded_openai_requests())
+def test_recorded_chat_request_is_accepted_or_refused_by_us(recorded: Json, model: str):
     try:
-        check(recording.request, model)
+        check(recorded, model)
     except ExecutionPlatformError as error:
         assert error.param
 

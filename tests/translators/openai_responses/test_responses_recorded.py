@@ -8,7 +8,7 @@ from responses_api import NEW, STREAMS, TRANSLATOR, Exchange, recorded, run, sse
 from responses_events import events_for
 from responses_types import Said, problems_of
 
-from tests.recordings import Recording, recorded_openai_chats, skip_without_recordings
+from tests.recordings import recorded_openai_requests, skip_without_recordings
 from tests.translators.chat_requests import chat_of
 from tests.translators.streams import CONTEXT, Json, events_of, folded
 from translators.errors import ExecutionPlatformError, ProviderError, TranslationError
@@ -161,12 +161,10 @@ def test_error_answer_is_mapped(exchange: Exchange):
 
 
 @pytest.mark.parametrize("model", ["gpt-4o", "gpt-5", NEW, "my-deployment"])
-@pytest.mark.parametrize("recording", recorded_openai_chats())
-def test_recorded_chat_request_is_translated_or_refused_by_name(recording: Recording, model: str):
-    if recording.request is None:
-        pytest.skip("the request was not recorded")
+@pytest.mark.parametrize("recorded", recorded_openai_requests())
+def test_recorded_chat_request_is_translated_or_refused_by_name(recorded: Json, model: str):
     try:
-        chat = chat_of(recording.request)
+        chat = chat_of(recorded)
     except ExecutionPlatformError as error:
         assert error.status_hint == 400
         return
