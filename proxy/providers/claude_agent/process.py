@@ -1,0 +1,198 @@
+"""One process of the CLI: made for one request, and gone with it."""
+
+import asyncio
+import os
+import signal
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+import msgspec
+
+from proxy.providers.claude_agent.settings import AgentSettings
+from proxy.providers.claude_agent.surroundings import (
+    SECRETS,
+    Places,
+    environment,
+    flags,
+    session_files,
+)
+from translators.errors import ProviderError
+from translators.json import UNREADABLE
+
+__all__ = ["MAX_FRAME", "CliProcess"]
+
+MAX_FRAME: Final = 64 * 1024 * 1024
+"""Bytes of one line of the CLI. More is a fault, not an answer."""
+
+_PIECE: Final = 64 * 1024
+_COMPLAINT: Final = 2048
+_REAP_SECONDS: Final = 5.0
+
+Frame = dict[str, Any]
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class CliProcess:
+    """A process of the CLI, with its directories; `close` leaves nothing of either.
+
+    It leads a process group of its own, so that what it may have started goes with it.
+    """
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, places: Places, told: Mapping[str, str]
+    ) -> None:
+        self._process = process
+        self._places = places
+        self._told = told
+        self._complaints: deque[bytes] = deque(maxlen=16)
+        places.note.write_text(str(process.pid))
+        self._listening = asyncio.create_task(self._listen())
+        self._closed: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(cls, settings: AgentSettings) -> "CliProcess":
+        """Start a process.
+
+        Raises:
+            ProviderError: The program is not there, or cannot be run.
+        """
+        places = Places.make()
+        told = environment(settings, places, os.environ)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                str(settings.cli),
+                *flags(settings),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                cwd=places.cwd,
+                env=told,
+                start_new_session=True,
+            )
+        except OSError as error:
+            places.remove()
+            raise ProviderError(
+                f"The Claude CLI cannot be started: {error.strerror or type(error).__name__}. "
+                "`execution-platform check` tells where it is looked for.",
+                kind="server",
+            ) from error
+        except BaseException:
+            places.remove()
+            raise
+        return cls(process, places, told)
+
+    @property
+    def pid(self) -> int:
+        """Its process id, which is that of its group, too."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process.returncode is None
+
+    async def write(self, data: str) -> None:
+        """Write to its input.
+
+        Raises:
+            ProviderError: It has ended.
+        """
+        stdin = self._process.stdin
+        if stdin is not None and self.alive:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                stdin.write(data.encode())
+                await stdin.drain()
+                return
+        await self.ended()
+        raise self.failure()
+
+    async def frames(self) -> AsyncIterator[Frame]:
+        """Yield what it writes, frame by frame, until it writes no more.
+
+        Raises:
+            ProviderError: A frame is too long, or not JSON.
+        """
+        stdout = self._process.stdout
+        rest = bytearray()
+        while stdout is not None and (piece := await stdout.read(_PIECE)):
+            *lines, tail = piece.split(b"\n")
+            for line in lines:
+                rest += line
+                if frame := _frame(rest):
+                    yield frame
+                rest.clear()
+            rest += tail
+            if len(rest) > MAX_FRAME:
+                raise ProviderError(
+                    f"The Claude CLI sent a frame larger than {MAX_FRAME} bytes.", kind="protocol"
+                )
+
+    def failure(self) -> ProviderError:
+        """Return the error for a process that ended before its time, with its last words."""
+        code = self._process.returncode
+        how = "before its answer" if code is None else f"with exit status {code}"
+        words = b"\n".join(self._complaints).decode(errors="replace")[-_COMPLAINT:].strip()
+        for name in SECRETS:
+            if secret := self._told.get(name):
+                words = words.replace(secret, "[key]")
+        said = f": {words}" if words else "."
+        return ProviderError(f"The Claude CLI ended {how}{said}", kind="server")
+
+    async def ended(self) -> None:
+        """Wait a while until it has ended and all its complaints are read; then kill it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_REAP_SECONDS):
+                await self._process.wait()
+                await asyncio.wait([self._listening])
+        self.kill()
+
+    def kill(self) -> None:
+        """End it and what it started, now: nothing of what it does is worth waiting for."""
+        if self.alive:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    async def close(self) -> None:
+        """Kill it, reap it and remove its directories; once begun, this is not cancelled."""
+        self.kill()
+        if self._closed is None:
+            self._closed = asyncio.create_task(self._close())
+        await asyncio.shield(self._closed)
+
+    async def _close(self) -> None:
+        try:
+            async with asyncio.timeout(_REAP_SECONDS):
+                await self._process.wait()
+        finally:
+            self._listening.cancel()
+            await asyncio.wait([self._listening])
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+            await asyncio.to_thread(self._clear)
+
+    def _clear(self) -> None:
+        for path in session_files(self.pid, self._told):
+            path.unlink(missing_ok=True)
+        self._places.remove()
+
+    async def _listen(self) -> None:
+        """Keep its last complaints; read on, or a full pipe would stop it."""
+        stderr = self._process.stderr
+        while stderr is not None and (piece := await stderr.read(_PIECE)):
+            self._complaints.append(piece[-_COMPLAINT:])
+
+
+def _frame(line: bytearray) -> Frame | None:
+    """Return the frame that a line holds; None for one that is not meant for us."""
+    # Some builds write notes of theirs between the frames.
+    if not line.startswith(b"{"):
+        return None
+    try:
+        return _decode(line)
+    except (*UNREADABLE, msgspec.ValidationError):
+        raise ProviderError(
+            "The Claude CLI sent a frame that is not JSON.", kind="protocol"
+        ) from None

@@ -1,0 +1,175 @@
+"""What a process of the CLI sees of the machine: as little as it can do with.
+
+1. Its environment is made from nothing: of ours it gets what finding programs, names and servers
+   takes. Another provider's key, and our own settings, do not reach it.
+2. With an API key, or the token of a login, it gets a home, a configuration and a working directory
+   of its own, all empty, which go when it goes. A login that is kept in the operator's
+   configuration is renewed there, so the CLI needs the operator's home; its working directory is
+   its own all the same.
+3. Its switches are those that were found, one by one, to keep it from doing what nobody asked for
+   (claude-agent-sdk 0.2.187, CLI 2.1.330): calls of other servers, retries and fallbacks of its
+   own, files that a prompt names, reminders, marks in the prompt.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from proxy.providers.claude_agent.settings import AgentSettings
+
+__all__ = ["PREFIX", "SECRETS", "Places", "environment", "flags", "session_files"]
+
+PREFIX: Final = "ep-claude-"
+"""What the names of private directories begin with; our own process id follows."""
+
+_KEPT: Final = (
+    *("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"),
+)
+_LOGIN: Final = "CLAUDE_CODE_OAUTH_TOKEN"
+SECRETS: Final = ("ANTHROPIC_API_KEY", _LOGIN)
+"""What of an environment is not to be repeated."""
+
+_KEPT_FOR_LOGIN: Final = (
+    *("HOME", "USER", "LOGNAME", "CLAUDE_CONFIG_DIR"),
+    *("XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"),
+)
+_SWITCHES: Final = {
+    # No server but the API.
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL": "1",
+    "DISABLE_AUTOUPDATER": "1",
+    "DISABLE_ERROR_REPORTING": "1",
+    "DISABLE_TELEMETRY": "1",
+    # One call for each request. A refused call is repeated without whatever is experimental in
+    # it, so nothing is: that also keeps the body to what we say.
+    "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS": "1",
+    "CLAUDE_CODE_DISABLE_MODEL_ACCESS_FALLBACK": "1",
+    "CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK": "1",
+    "CLAUDE_CODE_DISABLE_REFUSAL_FALLBACK": "1",
+    "CLAUDE_CODE_DISABLE_REFUSAL_RETRY": "1",
+    "CLAUDE_CODE_MAX_RETRIES": "0",
+    "DISABLE_AUTO_COMPACT": "1",
+    "DISABLE_COMPACT": "1",
+    # Nothing in the prompt that the client did not put there, and nothing of this machine.
+    "CLAUDE_CODE_ATTRIBUTION_HEADER": "0",
+    "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
+    "CLAUDE_CODE_DISABLE_CLAUDE_MDS": "1",
+    "CLAUDE_CODE_DISABLE_FILE_MENTIONS": "1",
+    "CLAUDE_CODE_DISABLE_GIT_INSTRUCTIONS": "1",
+    # The request says whether the model thinks; left alone, the CLI makes every model think.
+    "CLAUDE_CODE_DISABLE_THINKING": "1",
+    # Tools are called by the client's names.
+    "CLAUDE_AGENT_SDK_MCP_NO_PREFIX": "1",
+    "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
+    "CLAUDE_CODE_ENTRYPOINT": "sdk-py",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The directories of one process, below `root`; they exist and are empty."""
+
+    root: Path
+
+    @classmethod
+    def make(cls) -> "Places":
+        """Make them; only we may look into them."""
+        places = cls(Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")))
+        for path in (places.cwd, places.home, places.configuration, places.temporary):
+            path.mkdir(mode=0o700)
+        return places
+
+    @property
+    def cwd(self) -> Path:
+        """The working directory."""
+        return self.root / "work"
+
+    @property
+    def home(self) -> Path:
+        """The home."""
+        return self.root / "home"
+
+    @property
+    def configuration(self) -> Path:
+        """Where the CLI keeps its own state."""
+        return self.root / "configuration"
+
+    @property
+    def temporary(self) -> Path:
+        """For temporary files."""
+        return self.root / "temporary"
+
+    @property
+    def note(self) -> Path:
+        """The file that tells the process's id to whoever clears up after us."""
+        return self.root / "pid"
+
+    def remove(self) -> None:
+        """Remove them, and what is in them."""
+        # The process may have been killed in the middle of anything: what is odd must not stop us.
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+def environment(settings: AgentSettings, places: Places, ours: Mapping[str, str]) -> dict[str, str]:
+    """Return the whole environment of a process.
+
+    Args:
+        settings: Where the API is, and the key for it.
+        places: The process's directories.
+        ours: Our own environment.
+    """
+    kept = {name: ours[name] for name in _KEPT if name in ours}
+    temporary = str(places.temporary)
+    return {
+        **kept,
+        **_identity(settings, places, ours),
+        **_SWITCHES,
+        "ANTHROPIC_BASE_URL": settings.base_url,
+        "PWD": str(places.cwd),
+        "TMPDIR": temporary,
+        "CLAUDE_CODE_TMPDIR": temporary,
+    }
+
+
+def _identity(settings: AgentSettings, places: Places, ours: Mapping[str, str]) -> dict[str, str]:
+    private = {"HOME": str(places.home), "CLAUDE_CONFIG_DIR": str(places.configuration)}
+    if settings.key is not None:
+        return {**private, "ANTHROPIC_API_KEY": settings.key}
+    if token := ours.get(_LOGIN):
+        return {**private, _LOGIN: token}
+    return {name: ours[name] for name in _KEPT_FOR_LOGIN if name in ours}
+
+
+def session_files(pid: int, told: Mapping[str, str]) -> list[Path]:
+    """Return what a process that was killed leaves in its configuration, which may be shared.
+
+    Args:
+        pid: The process's id.
+        told: Its environment.
+    """
+    if not (home := told.get("CLAUDE_CONFIG_DIR") or told.get("HOME")):
+        return []
+    folder = Path(home) if "CLAUDE_CONFIG_DIR" in told else Path(home) / ".claude"
+    return list((folder / "sessions").glob(f"{pid}.*"))
+
+
+def flags(settings: AgentSettings) -> list[str]:
+    """Return the arguments of a process: the same for every request, for all can read them.
+
+    No built-in tool, no settings, no MCP server but ours, no slash command, no session on disk.
+    `--bare` leaves out hooks, memory files and reminders, but also the operator's login.
+    """
+    bare = [] if settings.key is None else ["--bare"]
+    return [
+        *bare,
+        *("--output-format", "stream-json", "--input-format", "stream-json", "--verbose"),
+        *("--include-partial-messages", "--no-session-persistence", "--disable-slash-commands"),
+        *("--system-prompt", "", "--tools", "", "--setting-sources=", "--strict-mcp-config"),
+        *("--permission-mode", "dontAsk", "--allowedTools", "mcp__c"),
+    ]

@@ -1,0 +1,148 @@
+"""The real CLI, unmodified, before the sandbox; and what it left on the machine."""
+
+import json
+import os
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai.lib.streaming.chat import ChatCompletionStreamState
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+
+from proxy.call import Call
+from proxy.provider import Prepared, Provider
+from proxy.providers.claude_agent import AgentProvider
+from proxy.providers.claude_agent.availability import find_cli, unavailable
+from proxy.providers.claude_agent.settings import AgentSettings
+from proxy.providers.claude_agent.surroundings import PREFIX
+from proxy.providers.claude_agent.transport import AgentTransport
+from proxy.sandbox.app import journal_of
+from proxy.sandbox.server import SandboxServer
+from translators.claude_agent.translator import ClaudeAgentTranslator
+from translators.fidelity import Report
+from translators.protocol import ResponseContext
+from translators.wire.request import ChatCompletionRequest
+
+__all__ = ["KEY", "NEEDS_CLI", "Agent", "children", "files", "leftovers", "running", "told"]
+
+KEY = "sk-ant-sandbox"
+MODEL = "claude-sonnet-5"
+
+_missing = unavailable()
+NEEDS_CLI = pytest.mark.skipif(_missing is not None, reason=str(_missing))
+
+Json = dict[str, Any]
+
+
+class Agent:
+    """A provider with the real CLI, and the API that it calls."""
+
+    def __init__(self, transport: AgentTransport, sandbox: SandboxServer) -> None:
+        self.transport = transport
+        self.sandbox = sandbox
+        self.provider: AgentProvider = Provider(
+            ClaudeAgentTranslator(), transport, lambda error: None
+        )
+        self.report = Report()
+
+    @property
+    def calls(self) -> list[Json]:
+        """The requests that reached the API, and any other server behind its address."""
+        return list(journal_of(self.sandbox.app).requests)
+
+    @property
+    def body(self) -> Json:
+        """The body of the only call there was."""
+        (call,) = self.calls
+        return call["body"]
+
+    @property
+    def aborted(self) -> int:
+        """How many answers were not read to their end."""
+        return journal_of(self.sandbox.app).tally("anthropic").aborted_by_client
+
+    @property
+    def open(self) -> int:
+        """How many answers are being given."""
+        return journal_of(self.sandbox.app).tally("anthropic").open
+
+    def prepare(self, text: str | None = None, /, *, model: str = MODEL, **chat: Any) -> Prepared:
+        """Translate a request; `text` is short for a message of the user's."""
+        if text is not None:
+            chat["messages"] = [{"role": "user", "content": text}]
+        request = ChatCompletionRequest.model_validate({"model": "architect", **chat})
+        context = ResponseContext("chatcmpl-1", 1, model, include_usage=True)
+        prepared = self.provider.prepare(request, model=model, context=context)
+        self.report = prepared.report
+        return prepared
+
+    async def whole(self, text: str | None = None, /, **chat: Any) -> ChatCompletion:
+        """Ask, and wait for the answer."""
+        completion = await self.prepare(text, **chat).complete(Call())
+        return ChatCompletion.model_validate_json(completion.data)
+
+    async def streamed(self, text: str | None = None, /, **chat: Any) -> ChatCompletion:
+        """Ask, and have the OpenAI SDK put the chunks together."""
+        state = ChatCompletionStreamState[None]()
+        async for chunk in self.chunks(text, **chat):
+            state.handle_chunk(ChatCompletionChunk.model_validate(chunk))
+        return ChatCompletion.model_validate(state.current_completion_snapshot.model_dump())
+
+    async def chunks(self, text: str | None = None, /, **chat: Any) -> AsyncIterator[Json]:
+        """Ask, and yield the chunks as they come."""
+        answer = await self.prepare(text, stream=True, **chat).open(Call())
+        try:
+            async for batch in answer:
+                for chunk in batch:
+                    yield json.loads(chunk.data)
+        finally:
+            await answer.aclose()
+
+
+@asynccontextmanager
+async def running(**changes: Any) -> AsyncGenerator[Agent]:
+    """Run an agent before a sandbox of its own; on leaving nothing of it is left."""
+    async with SandboxServer() as sandbox:
+        settings = AgentSettings(
+            cli=find_cli() or Path("claude"), base_url=sandbox.anthropic_base_url, key=KEY
+        )
+        transport = AgentTransport(replace(settings, **changes))
+        try:
+            yield Agent(transport, sandbox)
+        finally:
+            await transport.aclose()
+    assert leftovers() == []
+
+
+def leftovers() -> list[str]:
+    """Return the directories and processes that are left: zombies are processes, too."""
+    folders = Path(tempfile.gettempdir()).glob(f"{PREFIX}{os.getpid()}-*")
+    return [*map(str, folders), *(str(pid) for pid in children())]
+
+
+def told(pid: int, name: str) -> bytes:
+    """Return what the system tells of a process: its `environ` or `cmdline`."""
+    return Path(f"/proc/{pid}/{name}").read_bytes()
+
+
+def files(folder: Path, pattern: str = "*") -> list[Path]:
+    """Return the files below a folder."""
+    return [path for path in folder.rglob(pattern) if path.is_file()]
+
+
+def children() -> list[int]:
+    """Return the ids of the processes of the CLI that we have started."""
+    found: list[int] = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = stat.read_text()
+        except OSError:
+            continue  # It ended while we looked.
+        name, _, rest = text.partition(" (")[2].rpartition(")")
+        if int(rest.split()[1]) == os.getpid() and "claude" in name:
+            found.append(int(stat.parent.name))
+    return found

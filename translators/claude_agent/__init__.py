@@ -1,0 +1,1 @@
+"""The dialect of Claude's command line, as the Claude Agent SDK talks to it."""

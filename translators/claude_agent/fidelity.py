@@ -1,0 +1,26 @@
+"""What becomes of every request field on its way through Claude's command line.
+
+What the Messages API can do, the command line passes on; these are the exceptions, each found by
+experiment with claude-agent-sdk 0.2.187 and its CLI 2.1.330.
+"""
+
+from translators.anthropic_messages import fidelity as messages
+from translators.fidelity import Rule
+
+__all__ = ["RULES"]
+
+_MARKS = "the CLI marks the end of the prompt itself"
+_LATER = "by a text of the user's: the CLI takes only turns of user and assistant"
+
+RULES: dict[str, Rule] = {
+    **messages.RULES,
+    "cache_control": Rule("emulated", (), _MARKS),
+    "prompt_cache_options": Rule("emulated", (), _MARKS),
+    "prompt_cache_retention": Rule("emulated", (), _MARKS),
+    "`cache_control` on a part": Rule("emulated", (), _MARKS),
+    "`prompt_cache_breakpoint` on a part": Rule("emulated", (), _MARKS),
+    "web_search_options": Rule("rejected", ({},), "its tools are the client's own only"),
+    "`system` message later on": Rule("emulated", (), _LATER),
+    "answer begun by the client": Rule("rejected", (), "the CLI asks for whole answers only"),
+}
+"""The verdict on each top-level field, and on each kind of content."""
