@@ -149,6 +149,24 @@ class HttpTransport:
         """
         return await self._whole(await self._post(request, call))
 
+    async def pass_on(self, path: str, headers: Mapping[str, str], body: bytes, call: Call) -> Body:
+        """Send what somebody else has made; return the answer's body, to be closed by the caller.
+
+        Nothing limits its time: whoever waits for it does.
+
+        Raises:
+            HttpStatusError: The status is not a success.
+            ProviderError: No answer came.
+        """
+        response = await self.client.post(
+            self._url(path),
+            body=body,
+            headers={**headers, **self.headers, **call.carrier},
+            connect=self.timeouts.connect,
+        )
+        accepted = await self._accepted(response, call)
+        return Body(accepted, self.client.ticker, idle=None, total=None)
+
     async def get(self, path: str, headers: Mapping[str, str]) -> bytes:
         """Return what stands at a path below the base URL.
 

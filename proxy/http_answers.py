@@ -58,6 +58,11 @@ class Body:
         if idle is not None or total is not None:
             ticker.add(self)
 
+    @property
+    def content_type(self) -> str:
+        """The type of the answer, without its parameters."""
+        return self._response.content_type
+
     async def piece(self) -> bytes:
         """Return what has arrived; empty at the end.
 

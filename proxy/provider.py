@@ -135,6 +135,10 @@ class Prepared(Protocol):
 class ChatProvider(Protocol):
     """What the engine sees of a provider: its native types are hidden."""
 
+    def start(self) -> None:
+        """Begin what goes on beside requests, inside a running event loop."""
+        ...
+
     def dialect(self, chat: ChatCompletionRequest, *, model: str) -> str | None:
         """Return the dialect that `chat` would be sent in; None: that of the provider's row."""
         ...
@@ -166,11 +170,18 @@ class Provider(Generic[RequestT, ResponseT, EventT]):
         translator: For the provider's dialect.
         transport: To the provider.
         map_error: A transport's exception to ours; None where it is not the provider's fault.
+        on_start: What the transport does beside requests, if it does anything.
     """
 
     translator: Translator[RequestT, ResponseT, EventT]
     transport: Transport[RequestT, ResponseT, EventT]
     map_error: MapError
+    on_start: Callable[[], None] | None = None
+
+    def start(self) -> None:
+        """Begin what goes on beside requests, inside a running event loop."""
+        if self.on_start is not None:
+            self.on_start()
 
     def dialect(self, chat: ChatCompletionRequest, *, model: str) -> str | None:
         """Return None: there is only one."""

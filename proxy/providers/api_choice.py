@@ -83,6 +83,11 @@ class ApiChoice:
     at_openai: bool = False
     learned: dict[Likeness, None] = field(default_factory=dict[Likeness, None])
 
+    def start(self) -> None:
+        """Begin what goes on beside requests, inside a running event loop."""
+        self.chat.start()
+        self.responses.start()
+
     def dialect(self, chat: ChatCompletionRequest, *, model: str) -> str:
         """Return the dialect that `chat` would be sent in, by what is known so far."""
         known = self.only_responses or Likeness.of(chat, model) in self.learned

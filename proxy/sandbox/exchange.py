@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from starlette.types import Receive, Scope, Send
 
-__all__ = ["TRANSPORT", "ClientLeft", "Exchange", "HeaderList"]
+from proxy.loopback import TRANSPORT
+
+__all__ = ["ClientLeft", "Exchange", "HeaderList"]
 
 HeaderList = Sequence[tuple[bytes, bytes]]
 
-# The extension in the scope by which the server passes the connection's transport.
-TRANSPORT = "sandbox.transport"
 # SO_LINGER on, zero seconds: closing the socket sends RST instead of FIN.
 _RESET = struct.pack("ii", 1, 0)
 

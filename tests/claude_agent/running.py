@@ -14,14 +14,18 @@ from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from proxy.call import Call
+from proxy.http import HttpClient, HttpTransport
 from proxy.provider import Prepared, Provider
 from proxy.providers.claude_agent import AgentProvider
 from proxy.providers.claude_agent.availability import find_cli, unavailable
 from proxy.providers.claude_agent.settings import AgentSettings
 from proxy.providers.claude_agent.surroundings import PREFIX
 from proxy.providers.claude_agent.transport import AgentTransport
+from proxy.providers.over_http import error_map
 from proxy.sandbox.app import journal_of
 from proxy.sandbox.server import SandboxServer
+from proxy.ticker import Ticker
+from translators.anthropic_messages.errors import error_from_response
 from translators.claude_agent.translator import ClaudeAgentTranslator
 from translators.fidelity import Report
 from translators.protocol import ResponseContext
@@ -45,7 +49,7 @@ class Agent:
         self.transport = transport
         self.sandbox = sandbox
         self.provider: AgentProvider = Provider(
-            ClaudeAgentTranslator(), transport, lambda error: None
+            ClaudeAgentTranslator(), transport, error_map(error_from_response)
         )
         self.report = Report()
 
@@ -104,17 +108,27 @@ class Agent:
 
 
 @asynccontextmanager
-async def running(**changes: Any) -> AsyncGenerator[Agent]:
+async def running(*, base_url: str | None = None, **changes: Any) -> AsyncGenerator[Agent]:
     """Run an agent before a sandbox of its own; on leaving nothing of it is left."""
+    ticker = Ticker()
+    client = HttpClient(ticker)
     async with SandboxServer() as sandbox:
-        settings = AgentSettings(
-            cli=find_cli() or Path("claude"), base_url=sandbox.anthropic_base_url, key=KEY
+        settings = replace(AgentSettings(cli=find_cli() or Path("claude")), **changes)
+        api = HttpTransport(
+            client,
+            base_url=base_url or sandbox.anthropic_base_url,
+            headers={} if settings.login else {"x-api-key": KEY},
+            query="",
+            timeouts=settings.timeouts,
         )
-        transport = AgentTransport(replace(settings, **changes))
+        transport = AgentTransport(settings, api)
         try:
             yield Agent(transport, sandbox)
         finally:
             await transport.aclose()
+            await client.aclose()
+            ticker.close()
+            assert transport.gate.doors == 0
     assert leftovers() == []
 
 

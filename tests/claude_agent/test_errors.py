@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from policy.providers import Timeouts
+from proxy.call import Call
 from tests.claude_agent.running import KEY, NEEDS_CLI, Agent, children, running
 from translators.errors import ProviderError, StreamTruncated
 from translators.errors import TimeoutError as ProviderTimeout
@@ -67,6 +68,30 @@ async def test_a_broken_answer_never_looks_finished(agent: Agent, fault: str):
     assert error.status_hint >= 500
     assert chunks != []
     assert all(choice["finish_reason"] is None for c in chunks for choice in c["choices"])
+
+
+async def test_what_the_cli_does_not_tell_is_read_at_the_gate(agent: Agent):
+    call = Call()
+    with pytest.raises(ProviderError) as caught:
+        await agent.prepare("Hi [sandbox fail=429 retry_after=7]").complete(call)
+    error = caught.value
+    assert (error.retry_after, error.native_type) == (7.0, "rate_limit_error")
+    assert call.status == 429 and (call.request_id or "").startswith("req_")
+    answered = Call()
+    await agent.prepare("Hi").complete(answered)
+    assert answered.status == 200 and answered.request_id != call.request_id
+
+
+async def test_the_trace_of_the_attempt_goes_along_and_no_other(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TRACEPARENT", "00-11111111111111111111111111111111-1111111111111111-01")
+    own = {"traceparent": "00-22222222222222222222222222222222-2222222222222222-01"}
+    await agent.prepare("Hi").complete(Call(carrier=own))
+    await agent.prepare("Hi").complete(Call())
+    first, second = (call["headers"] for call in agent.calls)
+    assert first["traceparent"] == own["traceparent"]
+    assert "traceparent" not in second
 
 
 async def test_an_api_that_is_not_there_is_a_network_error():

@@ -10,7 +10,7 @@ import pytest
 
 from proxy.call import Call
 from proxy.providers.claude_agent.process import CliProcess
-from tests.claude_agent.running import NEEDS_CLI, Agent
+from tests.claude_agent.running import NEEDS_CLI, Agent, running
 from tests.claude_agent.test_chat import TOOLS
 from translators.errors import ProviderError
 
@@ -43,24 +43,28 @@ async def settled(agent: Agent) -> int:
 
 
 @pytest.mark.parametrize("end", ENDS)
-@pytest.mark.parametrize("way", ["whole", "streamed"])
-async def test_an_answer_is_one_call(agent: Agent, way: str, end: str):
+@pytest.mark.parametrize(("way", "pool"), [("whole", 0), ("streamed", 1)])
+async def test_an_answer_is_one_call(way: str, pool: int, end: str):
+    """Also where all of it comes at once, and the CLI has begun the next call when it is killed."""
     text, reason = ENDS[end]
-    # As real answers do, these take a moment. Of one that arrives whole within a millisecond or two
-    # the CLI may have begun its next call before it is killed: nothing here keeps it from that.
-    text = text.replace("]", " gap=0.01]")
-    answer = await getattr(agent, way)(f"Hi {text}", tools=TOOLS, reasoning_effort="low")
-    assert answer.choices[0].finish_reason == reason
-    assert await settled(agent) == 1
+    async with running(pool=pool) as agent:
+        answer = await getattr(agent, way)(f"Hi {text}", tools=TOOLS, reasoning_effort="low")
+        assert answer.choices[0].finish_reason == reason
+        assert await settled(agent) == 1
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 429, 500, 503, 529])
 async def test_a_failure_is_one_call(agent: Agent, status: int):
     with pytest.raises(ProviderError):
         await agent.whole(f"Hi [sandbox fail={status}]")
-    # The CLI asks once more, without a stream, where it is told that there is no such thing: also
-    # refused, and not billed. None of its switches keeps it from that.
-    assert await settled(agent) == (2 if status == 404 else 1)
+    assert await settled(agent) == 1
+
+
+async def test_a_model_that_nobody_knows_is_one_call(agent: Agent):
+    with pytest.raises(ProviderError) as caught:
+        await agent.whole("Hi", model="claude-does-not-exist")
+    assert caught.value.code == "model_not_found"
+    assert await settled(agent) == 1
 
 
 @pytest.mark.parametrize("fault", ["cut=4", "eof=4", "error=4", "garbage=4 eof=6"])
@@ -78,7 +82,7 @@ def spare(process: CliProcess) -> None:
 async def test_a_cli_that_is_killed_late_calls_nobody(
     agent: Agent, monkeypatch: pytest.MonkeyPatch, text: str
 ):
-    """From the start of the answer on, the API's address is one at which nobody listens."""
+    """One call passes the gate, whatever the CLI goes on to do."""
     answer = await agent.prepare(
         f"Hi {text} stop_reason=max_tokens gap=0.02]", tools=TOOLS, reasoning_effort="low"
     ).open(Call())

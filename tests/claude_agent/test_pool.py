@@ -3,15 +3,13 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable
 
 import pytest
 
 from proxy.call import Call
 from proxy.providers.claude_agent.pool import NEEDED, Pool, memory_left
 from proxy.providers.claude_agent.process import CliProcess
-from proxy.providers.claude_agent.settings import AgentSettings
-from tests.claude_agent.running import KEY, NEEDS_CLI, children, leftovers, running
+from tests.claude_agent.running import NEEDS_CLI, children, leftovers, running
 from tests.claude_agent.test_cancellation import until
 from tests.claude_agent.test_chat import TOOLS, unmarked
 from translators.errors import ProviderError
@@ -86,23 +84,18 @@ async def test_a_parked_process_that_dies_unnoticed_costs_an_error_and_nothing_e
         assert agent.transport.admission.inside == 0
 
 
-@pytest.fixture
-def start() -> Callable[[], "asyncio.Future[CliProcess]"]:
-    from pathlib import Path
+async def test_none_is_parked_where_memory_is_short():
+    tries: list[int] = []
 
-    settings = AgentSettings(cli=Path("/bin/cat"), base_url="http://127.0.0.1:9", key=KEY)
-    return lambda: asyncio.ensure_future(CliProcess.start(settings))
+    async def start() -> CliProcess:
+        tries.append(1)
+        raise ProviderError("no", kind="server")
 
-
-async def test_none_is_parked_where_memory_is_short(
-    start: Callable[[], "asyncio.Future[CliProcess]"],
-):
     pool = Pool(2, start, memory=lambda: NEEDED - 1)
     pool.fill()
-    await asyncio.sleep(0.1)
-    assert pool.parked == 0
+    await asyncio.sleep(0.05)
+    assert tries == []
     await pool.aclose()
-    assert leftovers() == []
 
 
 async def test_a_closed_pool_leaves_nothing_and_parks_no_more():
@@ -138,7 +131,7 @@ def test_the_memory_that_is_left_is_known():
 
 
 async def test_requests_beyond_the_limit_wait_and_are_turned_away():
-    async with running(most=1, queue=1, patience=30.0) as agent:
+    async with running(processes=1, queue=1, patience=30.0) as agent:
         answer = await agent.prepare("Hi [sandbox words=5 stall=3]").open(Call())
         waiting = asyncio.create_task(agent.whole("Hi [sandbox words=3]"))
         await until(lambda: agent.transport.admission.waiting == 1, 30)

@@ -20,13 +20,13 @@ from translators.fidelity import Report, ReportBuilder
 from translators.protocol import Translated
 from translators.wire.request import ChatCompletionRequest
 
-__all__ = ["DIALECT", "AgentRequest", "profile_by_name", "to_native"]
+__all__ = ["ALIASES", "DIALECT", "AgentRequest", "profile_by_name", "to_native"]
 
 DIALECT = "claude_agent"
 
 Block = dict[str, Any]
 
-_ALIASES = frozenset({"default", "fable", "haiku", "mythos", "opus", "sonnet"})
+ALIASES = frozenset({"default", "fable", "haiku", "mythos", "opus", "sonnet"})
 _TOLD_OTHERWISE = frozenset({"model", "messages", "system", "stream"})
 
 
@@ -54,7 +54,7 @@ class AgentRequest:
 
 def profile_by_name(model: str) -> ModelProfile:
     """Return what `model` accepts; an alias stands for the newest of its family."""
-    return profile_of(f"claude-{model}" if model in _ALIASES else model)
+    return profile_of(f"claude-{model}" if model in ALIASES else model)
 
 
 def to_native(

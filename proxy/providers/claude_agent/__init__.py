@@ -10,14 +10,16 @@ from pathlib import Path
 from policy.schema import ProviderRow
 from proxy.http import HttpClient
 from proxy.provider import Provider
+from proxy.providers.anthropic_messages import own_transport
 from proxy.providers.claude_agent.availability import find_cli
 from proxy.providers.claude_agent.settings import AgentSettings
 from proxy.providers.claude_agent.transport import AgentTransport
+from proxy.providers.over_http import error_map
+from translators.anthropic_messages.errors import error_from_response
 from translators.claude_agent.request import AgentRequest
 from translators.claude_agent.translator import AgentEvent, ClaudeAgentTranslator
-from translators.errors import ProviderError
 
-__all__ = ["AgentProvider", "agent_provider", "create"]
+__all__ = ["AgentProvider", "create"]
 
 AgentProvider = Provider[AgentRequest, Sequence[AgentEvent], AgentEvent]
 
@@ -28,25 +30,15 @@ def create(row: ProviderRow, *, key: str | None, client: HttpClient) -> AgentPro
     Args:
         row: Base URL, time limits and the size of the pool.
         key: For the API; None: the CLI uses the operator's own login.
-        client: Not used: the CLI makes the calls.
+        client: Makes the calls of the API, for the CLI.
     """
-    # Where there is none, starting it says so; `unavailable` says it before.
-    cli = find_cli()
     settings = AgentSettings(
-        cli=cli or Path("claude"),
-        base_url=row.base_url,
-        key=key,
+        # Where there is none, starting it says so; `unavailable` says it before.
+        cli=find_cli() or Path("claude"),
+        login=key is None,
         timeouts=row.timeouts,
         pool=row.pool or 0,
     )
-    return agent_provider(settings)
-
-
-def agent_provider(settings: AgentSettings) -> AgentProvider:
-    """Return a provider that is set up so."""
-    return Provider(ClaudeAgentTranslator(), AgentTransport(settings), _map_error)
-
-
-def _map_error(error: Exception) -> ProviderError | None:
-    """Return None: the transport raises nothing of the SDK's."""
-    return None
+    translator = ClaudeAgentTranslator(default_max_tokens=row.default_max_tokens)
+    transport = AgentTransport(settings, own_transport(row, key=key, client=client))
+    return Provider(translator, transport, error_map(error_from_response), on_start=transport.start)

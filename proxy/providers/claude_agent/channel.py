@@ -1,11 +1,8 @@
 """The Claude Agent SDK's way to a process of ours.
 
 The SDK would start the CLI itself: with our whole environment, with prompts and settings on its
-command line, and with five seconds' grace at the end. Here the process was started before, and
-what a request needs is told through its input, where nobody else can read it.
-
-Fields of the CLI's input that only the TypeScript SDK sends (`systemPrompt`, `sdkMcpServers`,
-`apply_flag_settings`) were read in CLI 2.1.330.
+command line, and with five seconds' grace at the end. Here the process runs already: what it is to
+be told beside the conversation is in `telling`.
 """
 
 import asyncio
@@ -15,27 +12,27 @@ from typing import Any
 
 from claude_agent_sdk import Transport
 
+from proxy.providers.claude_agent.errors import UnknownCli
 from proxy.providers.claude_agent.process import CliProcess
 from translators.claude_agent.stream import is_end
 from translators.errors import ProviderError
 
-__all__ = ["SERVER", "Channel"]
-
-SERVER = "c"
-"""The name of the MCP server that the client's tools belong to."""
+__all__ = ["Channel"]
 
 _OWN = "ep_"
-_NOWHERE = "http://127.0.0.1:9"  # Port 9 discards what comes; nothing listens there.
 
 
 class Channel(Transport):
-    """A transport of the SDK over a running process, for one conversation."""
+    """A transport of the SDK over a running process, for one conversation.
 
-    def __init__(self, process: CliProcess, *, system: tuple[str, ...], tools: bool) -> None:
+    Args:
+        process: Killed with the end of the answer.
+        initial: Added to the frame that initializes the CLI; None: nothing.
+    """
+
+    def __init__(self, process: CliProcess, initial: dict[str, Any] | None) -> None:
         self._process = process
-        self._initial: dict[str, Any] | None = {"systemPrompt": list(system)}
-        if tools:
-            self._initial["sdkMcpServers"] = [SERVER]
+        self._initial = initial
         self._asked: dict[str, asyncio.Future[None]] = {}
 
     async def connect(self) -> None:
@@ -72,11 +69,8 @@ class Channel(Transport):
             async for frame in self._process.frames():
                 if self._is_ours(frame):
                     continue
-                if _begins(frame):
-                    await self._fence()
                 if _ends(frame):
-                    # Before anything else: a moment later the CLI may want to call the API once
-                    # more. The fence stands by then, unless the answer came all at once.
+                    # What it would do next has no way out any more.
                     self._process.kill()
                     yield frame
                     return
@@ -89,17 +83,6 @@ class Channel(Transport):
                     taken.set_exception(error)
             raise
 
-    async def _fence(self) -> None:
-        """Have any further call of the API go nowhere; the one that is being answered goes on.
-
-        Left alone, the CLI has a cut answer continued, a refused one repeated and an empty one
-        asked for again. It looks its API's address up for each call.
-        """
-        settings = {"env": {"ANTHROPIC_BASE_URL": _NOWHERE}}
-        request = {"subtype": "apply_flag_settings", "settings": settings}
-        frame = {"type": "control_request", "request_id": f"{_OWN}fence", "request": request}
-        await self._process.write(json.dumps(frame) + "\n")
-
     def _is_ours(self, frame: dict[str, Any]) -> bool:
         """Settle what we asked ourselves; return whether `frame` was about that."""
         if frame.get("type") != "control_response":
@@ -110,10 +93,7 @@ class Channel(Transport):
             return False
         if not taken.done():
             if response.get("subtype") == "error":
-                said = str(response.get("error"))[:500]
-                taken.set_exception(
-                    ProviderError(f"The Claude CLI refused its settings: {said}", kind="server")
-                )
+                taken.set_exception(UnknownCli.refused(str(response.get("error"))[:500]))
             else:
                 taken.set_result(None)
         return True
@@ -128,13 +108,6 @@ class Channel(Transport):
 
     async def end_input(self) -> None:
         """Nothing to do: the process is killed when its answer is there."""
-
-
-def _begins(frame: dict[str, Any]) -> bool:
-    return (
-        frame.get("type") == "stream_event"
-        and frame.get("event", {}).get("type") == "message_start"
-    )
 
 
 def _ends(frame: dict[str, Any]) -> bool:

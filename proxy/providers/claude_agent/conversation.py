@@ -5,7 +5,7 @@ This module loads the SDK, which takes about a second: it is imported when it is
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -21,12 +21,12 @@ from claude_agent_sdk import (
     create_sdk_mcp_server,
 )
 
-from proxy.providers.claude_agent.channel import SERVER, Channel
+from proxy.providers.claude_agent.channel import Channel
 from proxy.providers.claude_agent.process import CliProcess
+from proxy.providers.claude_agent.telling import SERVER, flag_settings, initial
 from translators.claude_agent.errors import error_from_result
 from translators.claude_agent.request import AgentRequest
 from translators.errors import ProviderError
-from translators.json import encode
 
 __all__ = ["Conversation"]
 
@@ -34,31 +34,46 @@ Block = dict[str, Any]
 
 
 class Conversation:
-    """One request and its answer; `close` ends the process."""
+    """One request and its answer; `close` ends the process.
 
-    def __init__(self, process: CliProcess, request: AgentRequest) -> None:
+    Args:
+        process: Runs, and has served nobody. A parked one has not been told anything either.
+        request: What it is told.
+        environment: Variables for this request alone.
+    """
+
+    def __init__(
+        self, process: CliProcess, request: AgentRequest, environment: Mapping[str, str]
+    ) -> None:
         self._process = process
         self._request = request
-        self._channel = Channel(process, system=request.system, tools=bool(request.tools))
+        self._environment = environment
+        self._channel = Channel(process, initial(request) if process.parked else None)
         self._client = ClaudeSDKClient(_options(request.tools), transport=self._channel)
         self._messages: AsyncGenerator[Message] | None = None
+        self._first: asyncio.Task[Block | None] | None = None
 
     async def begin(self) -> None:
-        """Tell the CLI the request; on return the answer is on its way.
+        """Tell the CLI the request; on return it has called the API.
 
         Raises:
-            ProviderError: The CLI ended, or did not take it.
+            ProviderError: The CLI ended, or did not take it, or the call failed.
         """
         try:
             await self._client.connect()
-            await self._channel.control(_flag_settings(self._request))
+            if self._process.parked:
+                settings = flag_settings(self._request, self._environment)
+                await self._channel.control(
+                    {"subtype": "apply_flag_settings", "settings": settings}
+                )
             self._messages = cast("AsyncGenerator[Message]", self._client.receive_messages())
             *earlier, last = self._request.turns
             for turn in earlier:
                 await self._replay(turn)
             await self._say(_frame(last))
-        except ClaudeSDKError as error:
-            raise _failed(error) from error
+        except (ClaudeSDKError, ProviderError) as error:
+            raise self._reason(error) from error
+        await self._called()
 
     async def next_event(self) -> Block | None:
         """Return the next event of the API's stream; None where the CLI says no more.
@@ -66,13 +81,10 @@ class Conversation:
         Raises:
             ProviderError: The API or the CLI failed.
         """
-        while (message := await self._next()) is not None:
-            if isinstance(message, StreamEvent):
-                if message.parent_tool_use_id is None:
-                    return message.event
-            elif isinstance(message, ResultMessage):
-                raise error_from_result(asdict(message))
-        return None
+        if self._first is not None:
+            first, self._first = self._first, None
+            return await first
+        return await self._next_event()
 
     def kill(self) -> None:
         """Kill the process, and with it the call of the API."""
@@ -82,11 +94,35 @@ class Conversation:
         """End the process, and what the SDK runs for it."""
         self.kill()
         try:
+            if self._first is not None:
+                self._first.cancel()
+                await asyncio.wait([self._first])
             if self._messages is not None:
                 await self._messages.aclose()
             await self._client.disconnect()
         finally:
             await self._process.close()
+
+    async def _called(self) -> None:
+        """Wait until the CLI has called the API, or says that it will not."""
+        self._first = asyncio.create_task(self._next_event())
+        admitted = asyncio.create_task(self._process.door.admitted.wait())
+        try:
+            await asyncio.wait([self._first, admitted], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            admitted.cancel()
+        if self._first.done():
+            # Raises what it failed with, and is still there for `next_event`.
+            self._first.result()
+
+    async def _next_event(self) -> Block | None:
+        while (message := await self._next()) is not None:
+            if isinstance(message, StreamEvent):
+                if message.parent_tool_use_id is None:
+                    return message.event
+            elif isinstance(message, ResultMessage):
+                raise self._reason(error_from_result(asdict(message)))
+        return None
 
     async def _replay(self, turn: Block) -> None:
         """Tell a turn of the past.
@@ -101,9 +137,9 @@ class Conversation:
         while (message := await self._next()) is not None:
             if isinstance(message, ResultMessage):
                 if message.is_error:
-                    raise error_from_result(asdict(message))
+                    raise self._reason(error_from_result(asdict(message)))
                 return
-        raise self._process.failure()
+        raise self._reason(self._process.failure())
 
     async def _say(self, frame: Block) -> None:
         await self._client.query(_only(frame))
@@ -113,8 +149,16 @@ class Conversation:
             raise RuntimeError("The conversation has not begun.")
         try:
             return await anext(self._messages, None)
-        except ClaudeSDKError as error:
-            raise _failed(error) from error
+        except (ClaudeSDKError, ProviderError) as error:
+            raise self._reason(error) from error
+
+    def _reason(self, error: ClaudeSDKError | ProviderError) -> ProviderError:
+        """Return why it failed: what was seen at the gate says more than the CLI does."""
+        if self._process.door.error is not None:
+            return self._process.door.error
+        if isinstance(error, ProviderError):
+            return error
+        return ProviderError(f"The Claude CLI failed: {error}", kind="server")
 
 
 def _options(tools: tuple[str, ...]) -> ClaudeAgentOptions:
@@ -137,14 +181,6 @@ def _tool(name: str) -> SdkMcpTool[Any]:
 async def _never(arguments: Any) -> Block:
     await asyncio.Event().wait()
     return {}
-
-
-def _flag_settings(request: AgentRequest) -> Block:
-    environment = {"CLAUDE_CODE_EXTRA_BODY": encode(request.extra).decode()}
-    if request.betas:
-        environment["ANTHROPIC_BETAS"] = request.betas
-    settings = {"model": request.model, "env": environment}
-    return {"subtype": "apply_flag_settings", "settings": settings}
 
 
 def _frame(turn: Block) -> Block:
@@ -171,7 +207,3 @@ def _assistant(turn: Block, model: str) -> Block:
 
 async def _only(frame: Block) -> AsyncIterator[Block]:
     yield frame
-
-
-def _failed(error: ClaudeSDKError) -> ProviderError:
-    return ProviderError(f"The Claude CLI failed: {error}", kind="server")

@@ -55,6 +55,11 @@ class Pool:
         self._closed = False
 
     @property
+    def size(self) -> int:
+        """How many are to be kept ready; 0 once it is closed."""
+        return 0 if self._closed else self._size
+
+    @property
     def parked(self) -> int:
         """How many are ready."""
         return sum(process.alive for process in self._parked)

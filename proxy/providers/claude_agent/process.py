@@ -4,12 +4,13 @@ import asyncio
 import os
 import signal
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
 
+from proxy.providers.claude_agent.gate import Door
 from proxy.providers.claude_agent.settings import AgentSettings
 from proxy.providers.claude_agent.surroundings import (
     SECRETS,
@@ -39,32 +40,58 @@ class CliProcess:
     """A process of the CLI, with its directories; `close` leaves nothing of either.
 
     It leads a process group of its own, so that what it may have started goes with it.
+
+    Attributes:
+        door: Its way to the API.
+        parked: Whether it was started before the request that it serves.
     """
 
     def __init__(
-        self, process: asyncio.subprocess.Process, places: Places, told: Mapping[str, str]
+        self,
+        process: asyncio.subprocess.Process,
+        places: Places,
+        told: Mapping[str, str],
+        *,
+        door: Door,
+        parked: bool,
     ) -> None:
         self._process = process
         self._places = places
         self._told = told
+        self.door = door
+        self.parked = parked
+        door.on_failure = self.kill
         self._complaints: deque[bytes] = deque(maxlen=16)
         places.note.write_text(str(process.pid))
         self._listening = asyncio.create_task(self._listen())
         self._closed: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, settings: AgentSettings) -> "CliProcess":
+    async def start(
+        cls,
+        settings: AgentSettings,
+        door: Door,
+        write: Callable[[Places], list[str]] | None = None,
+    ) -> "CliProcess":
         """Start a process.
+
+        Args:
+            settings: The program, and whose credential it uses.
+            door: Its way to the API; closed with it.
+            write: Writes what it is to be told and returns the flags for that; None: it is told
+                later, through its input.
 
         Raises:
             ProviderError: The program is not there, or cannot be run.
         """
         places = Places.make()
-        told = environment(settings, places, os.environ)
+        told = environment(settings, places, os.environ, api=door.url)
         try:
+            more = ["--system-prompt", ""] if write is None else write(places)
             process = await asyncio.create_subprocess_exec(
                 str(settings.cli),
                 *flags(settings),
+                *more,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
@@ -73,6 +100,7 @@ class CliProcess:
                 start_new_session=True,
             )
         except OSError as error:
+            door.close()
             places.remove()
             raise ProviderError(
                 f"The Claude CLI cannot be started: {error.strerror or type(error).__name__}. "
@@ -80,9 +108,10 @@ class CliProcess:
                 kind="server",
             ) from error
         except BaseException:
+            door.close()
             places.remove()
             raise
-        return cls(process, places, told)
+        return cls(process, places, told, door=door, parked=write is None)
 
     @property
     def pid(self) -> int:
@@ -150,7 +179,8 @@ class CliProcess:
         self.kill()
 
     def kill(self) -> None:
-        """End it and what it started, now: nothing of what it does is worth waiting for."""
+        """End it, what it started and its call of the API, now."""
+        self.door.close()
         if self.alive:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)

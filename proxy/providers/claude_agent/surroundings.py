@@ -1,11 +1,11 @@
 """What a process of the CLI sees of the machine: as little as it can do with.
 
-1. Its environment is made from nothing: of ours it gets what finding programs, names and servers
-   takes. Another provider's key, and our own settings, do not reach it.
+1. Its environment is made from nothing: of ours it gets what finding programs takes. No key of a
+   provider, nor our own settings, reach it; the API it knows is a door of our gate.
 2. With an API key, or the token of a login, it gets a home, a configuration and a working directory
    of its own, all empty, which go when it goes. A login that is kept in the operator's
-   configuration is renewed there, so the CLI needs the operator's home; its working directory is
-   its own all the same.
+   configuration is renewed there, so the CLI needs the operator's home, and the way to the server
+   that renews it; its working directory is its own all the same.
 3. Its switches are those that were found, one by one, to keep it from doing what nobody asked for
    (claude-agent-sdk 0.2.187, CLI 2.1.330): calls of other servers, retries and fallbacks of its
    own, files that a prompt names, reminders, marks in the prompt.
@@ -26,18 +26,19 @@ __all__ = ["PREFIX", "SECRETS", "Places", "environment", "flags", "session_files
 PREFIX: Final = "ep-claude-"
 """What the names of private directories begin with; our own process id follows."""
 
-_KEPT: Final = (
-    *("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ"),
-    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
-    *("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"),
-)
+_KEPT: Final = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 _LOGIN: Final = "CLAUDE_CODE_OAUTH_TOKEN"
-SECRETS: Final = ("ANTHROPIC_API_KEY", _LOGIN)
+SECRETS: Final = (_LOGIN,)
 """What of an environment is not to be repeated."""
+
+_STAND_IN: Final = "held-by-the-gate"
+"""For the key of the API: the CLI wants one, and the gate puts the real one in its place."""
 
 _KEPT_FOR_LOGIN: Final = (
     *("HOME", "USER", "LOGNAME", "CLAUDE_CONFIG_DIR"),
     *("XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS"),
 )
 _SWITCHES: Final = {
     # No server but the API.
@@ -116,13 +117,16 @@ class Places:
         shutil.rmtree(self.root, ignore_errors=True)
 
 
-def environment(settings: AgentSettings, places: Places, ours: Mapping[str, str]) -> dict[str, str]:
+def environment(
+    settings: AgentSettings, places: Places, ours: Mapping[str, str], *, api: str
+) -> dict[str, str]:
     """Return the whole environment of a process.
 
     Args:
-        settings: Where the API is, and the key for it.
+        settings: Whose credential is used.
         places: The process's directories.
         ours: Our own environment.
+        api: The address of its door.
     """
     kept = {name: ours[name] for name in _KEPT if name in ours}
     temporary = str(places.temporary)
@@ -130,7 +134,7 @@ def environment(settings: AgentSettings, places: Places, ours: Mapping[str, str]
         **kept,
         **_identity(settings, places, ours),
         **_SWITCHES,
-        "ANTHROPIC_BASE_URL": settings.base_url,
+        "ANTHROPIC_BASE_URL": api,
         "PWD": str(places.cwd),
         "TMPDIR": temporary,
         "CLAUDE_CODE_TMPDIR": temporary,
@@ -139,11 +143,17 @@ def environment(settings: AgentSettings, places: Places, ours: Mapping[str, str]
 
 def _identity(settings: AgentSettings, places: Places, ours: Mapping[str, str]) -> dict[str, str]:
     private = {"HOME": str(places.home), "CLAUDE_CONFIG_DIR": str(places.configuration)}
-    if settings.key is not None:
-        return {**private, "ANTHROPIC_API_KEY": settings.key}
+    if not settings.login:
+        return {**private, "ANTHROPIC_API_KEY": _STAND_IN}
+    kept = {name: ours[name] for name in _KEPT_FOR_LOGIN if name in ours}
+    here = {name: _with_loopback(ours.get(name, "")) for name in ("NO_PROXY", "no_proxy")}
     if token := ours.get(_LOGIN):
-        return {**private, _LOGIN: token}
-    return {name: ours[name] for name in _KEPT_FOR_LOGIN if name in ours}
+        return {**kept, **here, **private, _LOGIN: token}
+    return {**kept, **here}
+
+
+def _with_loopback(no_proxy: str) -> str:
+    return f"{no_proxy},127.0.0.1" if no_proxy else "127.0.0.1"
 
 
 def session_files(pid: int, told: Mapping[str, str]) -> list[Path]:
@@ -160,16 +170,16 @@ def session_files(pid: int, told: Mapping[str, str]) -> list[Path]:
 
 
 def flags(settings: AgentSettings) -> list[str]:
-    """Return the arguments of a process: the same for every request, for all can read them.
+    """Return the arguments of every process; all can read them, so none holds what a request says.
 
     No built-in tool, no settings, no MCP server but ours, no slash command, no session on disk.
     `--bare` leaves out hooks, memory files and reminders, but also the operator's login.
     """
-    bare = [] if settings.key is None else ["--bare"]
+    bare = [] if settings.login else ["--bare"]
     return [
         *bare,
         *("--output-format", "stream-json", "--input-format", "stream-json", "--verbose"),
         *("--include-partial-messages", "--no-session-persistence", "--disable-slash-commands"),
-        *("--system-prompt", "", "--tools", "", "--setting-sources=", "--strict-mcp-config"),
+        *("--tools", "", "--setting-sources=", "--strict-mcp-config"),
         *("--permission-mode", "dontAsk", "--allowedTools", "mcp__c"),
     ]

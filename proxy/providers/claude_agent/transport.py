@@ -1,16 +1,22 @@
 """The only code that talks to Claude's command line: one process for each request."""
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from proxy.call import Call
+from proxy.http import HttpTransport
 from proxy.providers.claude_agent.admission import Admission
+from proxy.providers.claude_agent.errors import UnknownCli
+from proxy.providers.claude_agent.gate import Gate
 from proxy.providers.claude_agent.pool import Pool
 from proxy.providers.claude_agent.process import CliProcess
 from proxy.providers.claude_agent.reaper import reap
 from proxy.providers.claude_agent.settings import AgentSettings
+from proxy.providers.claude_agent.telling import written
 from translators.claude_agent.request import AgentRequest
 from translators.claude_agent.stream import is_end
 from translators.errors import ProviderError
@@ -27,20 +33,19 @@ but of many if a busy machine starts several at once."""
 
 Event = Mapping[str, Any]
 
+_logger = logging.getLogger(__name__)
 _CONVERSATION = "proxy.providers.claude_agent.conversation"
 
 
 class AgentEvents:
     """The events of one answer, each by itself."""
 
-    __slots__ = ("_call", "_conversation", "_end", "_idle", "_over", "_total", "_transport")
+    __slots__ = ("_begun", "_conversation", "_end", "_idle", "_over", "_total", "_transport")
 
-    def __init__(
-        self, transport: "AgentTransport", conversation: "Conversation", call: Call
-    ) -> None:
+    def __init__(self, transport: "AgentTransport", conversation: "Conversation") -> None:
         self._transport = transport
         self._conversation = conversation
-        self._call = call
+        self._begun = False
         self._over = False
         timeouts = transport.settings.timeouts
         self._idle = timeouts.idle
@@ -59,15 +64,10 @@ class AgentEvents:
         """
         if self._over:
             raise StopAsyncIteration
-        try:
-            event = await self._within_limits()
-        except ProviderError as error:
-            self._call.status = error.status
-            raise
+        event = await self._within_limits()
         if event is None:
             raise StopAsyncIteration
-        if event.get("type") == "message_start":
-            self._call.status = 200
+        self._begun = True
         self._over = is_end(event)
         return (event,)
 
@@ -78,8 +78,9 @@ class AgentEvents:
 
     async def _within_limits(self) -> Event | None:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._idle
-        last = self._end is not None and self._end < deadline
+        # Until the answer begins it is as silent as the model thinks: who asks limits that.
+        deadline = loop.time() + self._idle if self._begun else None
+        last = self._end is not None and (deadline is None or self._end < deadline)
         try:
             async with asyncio.timeout_at(self._end if last else deadline):
                 return await self._conversation.next_event()
@@ -90,17 +91,23 @@ class AgentEvents:
 
 
 class AgentTransport:
-    """Gives each request a process of its own, and ends it with its answer."""
+    """Gives each request a process of its own, and ends it with its answer.
 
-    def __init__(self, settings: AgentSettings) -> None:
+    Args:
+        settings: How many processes there may be, and how they are started.
+        api: To the Messages API, with the key if there is one.
+    """
+
+    def __init__(self, settings: AgentSettings, api: HttpTransport) -> None:
         self.settings = settings
+        self.gate = Gate(api, has_key=not settings.login)
         self.admission = Admission(
-            most=settings.most,
+            most=settings.processes,
             queue=settings.queue,
             patience=settings.patience,
             retry_after=settings.retry_after,
         )
-        self.pool = Pool(settings.pool, lambda: CliProcess.start(settings))
+        self.pool = Pool(settings.pool, self._parked)
         self._reaping: asyncio.Task[int] | None = None
         self._live: set[Conversation] = set()
         self._ending: set[asyncio.Task[None]] = set()
@@ -124,7 +131,7 @@ class AgentTransport:
         """
         self.start()
         await self.admission.enter()
-        return AgentEvents(self, await self._begin(request), call)
+        return AgentEvents(self, await self._begin(request, call))
 
     def start(self) -> None:
         """Park processes, and clear up after a crash; once, with a running event loop."""
@@ -141,6 +148,7 @@ class AgentTransport:
         await self.pool.aclose()
         if self._ending:
             await asyncio.wait(self._ending)
+        await self.gate.aclose()
 
     def end(self, conversation: "Conversation") -> "asyncio.Task[None] | None":
         """Kill a process and make room for another; return what is left to do, which goes on.
@@ -149,29 +157,54 @@ class AgentTransport:
         """
         if conversation not in self._live:
             return None
+        self.admission.leave()
+        return self._end(conversation)
+
+    def _end(self, conversation: "Conversation") -> "asyncio.Task[None]":
         self._live.discard(conversation)
         conversation.kill()
-        self.admission.leave()
         task = asyncio.create_task(conversation.close())
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
         return task
 
-    async def _begin(self, request: AgentRequest) -> "Conversation":
-        conversation = None
+    async def _parked(self) -> CliProcess:
+        await self.gate.open()
+        return await CliProcess.start(self.settings, self.gate.door())
+
+    async def _spawned(self, request: AgentRequest, call: Call) -> CliProcess:
+        await self.gate.open()
+        write = partial(written, request, {})
+        return await CliProcess.start(self.settings, self.gate.door(), write)
+
+    async def _begin(self, request: AgentRequest, call: Call) -> "Conversation":
+        """Begin a conversation; the place of the request is given back where it fails."""
         try:
             # Loading the SDK takes a second, which is not to be taken from others' answers.
             module = await asyncio.to_thread(import_module, _CONVERSATION)
+            if self.pool.size > 0:
+                try:
+                    return await self._converse(module, request, call, await self.pool.take())
+                except UnknownCli as error:
+                    # What it was told through its input it may take as it starts.
+                    _logger.warning("%s Processes are no longer parked.", error.message)
+                    await self.pool.aclose()
+            return await self._converse(module, request, call, await self._spawned(request, call))
+        except BaseException:
+            self.admission.leave()
+            raise
+
+    async def _converse(
+        self, module: Any, request: AgentRequest, call: Call, process: CliProcess
+    ) -> "Conversation":
+        process.door.expect(request, call)
+        conversation = cast("Conversation", module.Conversation(process, request, {}))
+        self._live.add(conversation)
+        try:
             async with asyncio.timeout(START_SECONDS):
-                process = await self.pool.take()
-                conversation = cast("Conversation", module.Conversation(process, request))
-                self._live.add(conversation)
                 await conversation.begin()
         except BaseException as error:
-            if conversation is None:
-                self.admission.leave()
-            else:
-                self.end(conversation)
+            self._end(conversation)
             if isinstance(error, TimeoutError) and not isinstance(error, ProviderError):
                 raise ProviderTimeout("connect", START_SECONDS) from error
             raise

@@ -1,0 +1,267 @@
+"""Stands between the CLI's processes and the API: what a request is worth of calls, and no more.
+
+1. The CLI repeats failed calls, has cut answers continued and empty ones asked for again, and no
+   switch keeps it from all of that. Here one call passes for each request; a run with tools of its
+   own has as many as its policy grants.
+2. A process never holds the key of the API, nor what leads out of this machine: it has the address
+   of a door of ours, with a random name, and the key is put in on our side of it.
+3. A call that does not say what the CLI was told (`translators.claude_agent.told`) is not let
+   through.
+4. Status, id and error of the API's answer are read here, where they are whole: of a refusal the
+   CLI tells some text. Here, too, the call gets the trace context of its attempt, and it ends with
+   its process.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from proxy.call import Call
+from proxy.http import HttpStatusError, HttpTransport
+from proxy.loopback import TRANSPORT, LoopbackServer
+from proxy.providers.claude_agent.errors import UnknownCli
+from translators.anthropic_messages.errors import error_from_response
+from translators.claude_agent.request import AgentRequest
+from translators.claude_agent.told import difference
+from translators.errors import ProviderError
+from translators.json import UNREADABLE
+
+__all__ = ["Door", "Gate"]
+
+MAX_BODY: Final = 64 * 1024 * 1024
+"""Bytes of a call. The API takes half of that."""
+
+_PATH: Final = "v1/messages"
+_REFUSED: Final = (
+    b'{"type":"error","error":{"type":"permission_error",'
+    b'"message":"This process has no call of the API left."}}'
+)
+_OURS: Final = frozenset(
+    {
+        *("accept-encoding", "connection", "content-length", "host", "keep-alive"),
+        *("baggage", "traceparent", "tracestate", "transfer-encoding"),
+    }
+)
+"""Headers of a call that are not passed on: those of its connection, and those that we make."""
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Gate:
+    """One for all processes of a provider.
+
+    Args:
+        api: To the API, with the key if there is one.
+        has_key: Whether it is `api` that has the credential; else the CLI brings its own.
+    """
+
+    def __init__(self, api: HttpTransport, *, has_key: bool) -> None:
+        self._api = api
+        self._dropped = _OURS | ({"x-api-key", "authorization"} if has_key else set[str]())
+        self._doors: dict[str, Door] = {}
+        self._server = LoopbackServer(self._serve)
+        self._opening: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Begin to listen, unless it does already.
+
+        Raises:
+            OSError: There is no port to be had.
+        """
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._server.start())
+        await asyncio.shield(self._opening)
+
+    def door(self) -> "Door":
+        """Return a new door, shut until `Door.expect`."""
+        door = Door(self)
+        self._doors[door.name] = door
+        return door
+
+    @property
+    def url(self) -> str:
+        """The address; each door's is below it."""
+        return self._server.url
+
+    @property
+    def doors(self) -> int:
+        """How many there are."""
+        return len(self._doors)
+
+    def remove(self, door: "Door") -> None:
+        """Forget a door."""
+        self._doors.pop(door.name, None)
+
+    async def aclose(self) -> None:
+        """Close all doors, and stop to listen."""
+        for door in list(self._doors.values()):
+            door.close()
+        if self._opening is not None:
+            with suppress(OSError):
+                await self._opening
+            await self._server.aclose()
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        name, _, path = scope["path"].removeprefix("/").partition("/")
+        door = self._doors.get(name)
+        if door is None or scope["method"] != "POST" or path != _PATH:
+            # The CLI looks now and then whether there is anybody.
+            await _answer(send, 404, b"")
+            return
+        body = await _body(receive)
+        if body is None:
+            door.fail(ProviderError(f"The call is larger than {MAX_BODY} bytes.", kind="too_large"))
+            await _answer(send, 413, _REFUSED)
+        elif not door.admits(body):
+            await _answer(send, 403, _REFUSED)
+        else:
+            await self._pass_on(door, body, scope, receive, send)
+
+    async def _pass_on(
+        self, door: "Door", body: bytes, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        headers = {
+            name: value.decode("latin-1")
+            for key, value in scope["headers"]
+            if (name := key.decode("latin-1")) not in self._dropped
+        }
+        query = scope["query_string"].decode("latin-1")
+        path = f"/{_PATH}?{query}" if query else f"/{_PATH}"
+        passing = asyncio.create_task(self._passing(door, path, headers, body, send))
+        leaving = asyncio.create_task(_left(receive))
+        leaving.add_done_callback(lambda _: passing.cancel())
+        door.passing = passing
+        try:
+            await asyncio.wait([passing])
+        except BaseException:
+            passing.cancel()
+            leaving.cancel()
+            raise
+        error = None if passing.cancelled() else passing.exception()
+        if isinstance(error, HttpStatusError | ProviderError):
+            door.fail(error)
+        elif error is not None:
+            raise error
+        if error is not None or passing.cancelled():
+            # The process is gone, or about to be: it must not take what came for all there is.
+            scope["extensions"][TRANSPORT]["transport"].abort()
+        else:
+            leaving.cancel()
+        await asyncio.wait([leaving])
+
+    async def _passing(
+        self, door: "Door", path: str, headers: Mapping[str, str], body: bytes, send: Send
+    ) -> None:
+        answer = await self._api.pass_on(path, headers, body, door.call)
+        door.answered = True
+        kind = (b"content-type", answer.content_type.encode("latin-1"))
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": [kind]})
+            while piece := await answer.piece():
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        finally:
+            answer.close()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class Door:
+    """One process's way to the API.
+
+    Attributes:
+        name: Known to its process alone.
+        call: What goes along with a call, and what is learned from its answer.
+        error: Why a call failed; None: none has.
+        admitted: Set when the first call has been let through.
+        answered: Whether an answer has begun: then the CLI tells what came of it before it failed.
+        passing: The call that is being made.
+        on_failure: Called where a call fails before its answer has begun.
+    """
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._left = 0
+        self._told: AgentRequest | None = None
+        self.name = secrets.token_urlsafe(24)
+        self.call = Call()
+        self.error: ProviderError | None = None
+        self.admitted = asyncio.Event()
+        self.answered = False
+        self.passing: asyncio.Task[None] | None = None
+        self.on_failure: Callable[[], None] | None = None
+
+    @property
+    def url(self) -> str:
+        """What the process takes for the API's base URL."""
+        return f"{self._gate.url}/{self.name}"
+
+    def expect(self, request: AgentRequest, call: Call, *, calls: int = 1) -> None:
+        """Let `calls` calls pass, the first of which must say what `request` does."""
+        self._told, self.call, self._left = request, call, calls
+
+    def admits(self, body: bytes) -> bool:
+        """Whether a call may pass; one that may counts."""
+        if self._left <= 0 or self.error is not None:
+            return False
+        self._left -= 1
+        if self._told is not None:
+            told, self._told = self._told, None
+            if (what := _difference(body, told)) is not None:
+                self.fail(UnknownCli.left_out(what))
+                return False
+        self.answered = False
+        self.admitted.set()
+        return True
+
+    def fail(self, error: "HttpStatusError | ProviderError") -> None:
+        """Say why a call failed; the first one counts."""
+        if self.error is not None:
+            return
+        if isinstance(error, HttpStatusError):
+            error = error_from_response(error.status, error.headers, error.body)
+        self.error = error
+        if self.on_failure is not None and not self.answered:
+            self.on_failure()
+
+    def close(self) -> None:
+        """Let nothing pass any more, and end the call that is being made."""
+        self._left = 0
+        self._gate.remove(self)
+        if self.passing is not None:
+            self.passing.cancel()
+
+
+def _difference(body: bytes, told: AgentRequest) -> str | None:
+    try:
+        return difference(_decode(body), told)
+    except (*UNREADABLE, msgspec.ValidationError):
+        return "everything"
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """Return the whole body of a call; None where it is too large. What is cut is not JSON."""
+    body = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > MAX_BODY:
+            return None
+    return bytes(body)
+
+
+async def _left(receive: Receive) -> None:
+    """Return when the connection is gone; its body must have been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _answer(send: Send, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
