@@ -8,11 +8,12 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from policy.agents import AgentRow
 from policy.clouds import Credentials, Place, Project, cloud_problems
 from policy.rows import Capabilities, Row, VariableNames, problem, problems
 from policy.spelling import did_you_mean, listed
 
-__all__ = ["DIALECTS", "ModelRow", "ProviderRow", "Target", "Timeouts"]
+__all__ = ["CLI_OPTIONS", "DIALECTS", "ModelRow", "ProviderRow", "Target", "Timeouts"]
 
 DIALECTS = (
     "openai_chat",
@@ -88,6 +89,9 @@ def _url(url: str) -> str:
     return url.rstrip("/")
 
 
+CLI_OPTIONS = ("pool", "processes", "queue", "patience", "login", "agent")
+"""Options of a row that only `claude_agent` has."""
+
 # An option that its row's dialect does not read would be dropped without a word.
 _ONLY_FOR: Mapping[str, tuple[str, ...]] = {
     "api": ("openai_chat",),
@@ -95,9 +99,9 @@ _ONLY_FOR: Mapping[str, tuple[str, ...]] = {
     "stream_usage": ("openai_chat",),
     "max_tokens_field": ("openai_chat",),
     "message_extensions": ("openai_chat",),
-    "default_max_tokens": ("anthropic_messages",),
+    "default_max_tokens": ("anthropic_messages", "claude_agent"),
     "discover": ("anthropic_messages",),
-    "pool": ("claude_agent",),
+    **dict.fromkeys(CLI_OPTIONS, ("claude_agent",)),
 }
 
 _NOT_WITH_API: Mapping[str, tuple[str, ...]] = {
@@ -124,7 +128,15 @@ class ProviderRow(Row):
         capabilities: What its models can do.
         models: What is different for single models.
         timeouts: The limits of one attempt.
-        pool: How many processes are kept ready (`claude_agent`).
+        enabled: Whether the provider may be asked at all.
+        pool: How many processes are kept ready (`claude_agent`); 0: each request starts its own.
+        processes: How many requests are served at the same time (`claude_agent`), each by a
+            process of about 200 MB.
+        queue: How many more may wait for their turn (`claude_agent`).
+        patience: The longest wait for a turn, in seconds (`claude_agent`).
+        login: Where the operator's own login may be used, if there is no key (`claude_agent`):
+            `loopback`: while the server listens there alone; `anywhere`; `never`.
+        agent: What the provider may do on this machine (`claude_agent`); None: nothing.
         trace_context: What of the trace goes to the provider; `full` adds state and baggage,
             for servers of one's own.
         api: Which of OpenAI's two APIs a request goes to (`openai_chat`): `chat` or `responses`,
@@ -137,7 +149,7 @@ class ProviderRow(Row):
         message_extensions: What becomes of other providers' extra keys in messages
             (`openai_chat`).
         default_max_tokens: The limit of an answer where nobody sets one (`anthropic_messages`,
-            whose API demands one); None: the translator's own.
+            `claude_agent`, whose API demands one); None: the translator's own.
         discover: Whether the API is asked for its models' limits and abilities
             (`anthropic_messages`).
         credentials: The cloud that serves it, and whose credentials it takes; None: none.
@@ -158,7 +170,13 @@ class ProviderRow(Row):
     capabilities: Capabilities = ("system_prompts", "streaming")
     models: dict[str, ModelRow] = Field(default_factory=dict[str, ModelRow])
     timeouts: Timeouts = Timeouts()
-    pool: int | None = Field(default=None, ge=1)
+    enabled: bool = True
+    pool: int = Field(default=0, ge=0, le=64)
+    processes: int = Field(default=8, ge=1, le=256)
+    queue: int = Field(default=32, ge=0)
+    patience: Seconds = 30.0
+    login: Literal["loopback", "anywhere", "never"] = "loopback"
+    agent: AgentRow | None = None
     trace_context: Literal["none", "traceparent", "full"] = "traceparent"
     api: Literal["auto", "chat", "responses"] = "auto"
     reasoning_summary: Literal["auto", "concise", "detailed"] | None = None

@@ -239,6 +239,11 @@ class Policy(Row):
             for name, persona in self.personas.items()
         }
 
+    def reaches(self, provider: str) -> bool:
+        """Return whether any request may go to a provider."""
+        named = (c.target.provider for row in self.candidates.values() for c in row)
+        return self.allow_direct_models or provider in (self.default_provider, *named)
+
     @cached_property
     def last_resort(self) -> Candidate | None:
         """The default provider as a candidate."""

@@ -1,22 +1,21 @@
 """Configuration: the environment and the policy file, read once, before anything is served."""
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from policy import build
-from policy.clouds import NO_CLOUD
 from policy.document import Document, parse
 from policy.errors import PolicyError
-from policy.schema import Policy, ProviderRow
+from policy.schema import Policy
 from policy.spelling import did_you_mean, listed
-from proxy.cloud import cloud_reason, in_place
+from proxy.cloud import in_place
 from proxy.environment import (
     ConfigurationError,
     is_key_name,
@@ -24,20 +23,14 @@ from proxy.environment import (
     non_empty,
     unknown_variables,
 )
-from proxy.registry import BUILT_IN
 
 __all__ = [
     "ConfigurationError",
     "SETTINGS",
-    "SandboxUrls",
     "Settings",
-    "api_key",
-    "api_keys",
-    "availability",
     "load_environment",
     "load_policy",
     "load_settings",
-    "with_sandbox",
 ]
 
 MIB: Final = 1024 * 1024
@@ -299,96 +292,3 @@ def _with_environment(policy: Policy, found: Mapping[str, str]) -> Policy:
 def _is_key(value: str) -> bool:
     # What cannot stand in a header would fail every request, not the start.
     return value.isascii() and value.isprintable() and " " not in value
-
-
-def availability(
-    policy: Policy, environ: Mapping[str, str], dialects: Collection[str] = BUILT_IN
-) -> dict[str, str | None]:
-    """Return for each provider why it cannot be used, or None where it can.
-
-    Args:
-        policy: The providers.
-        environ: For their keys.
-        dialects: Those that this version speaks.
-    """
-    return {name: _reason(row, environ, dialects) for name, row in policy.providers.items()}
-
-
-def _reason(row: ProviderRow, environ: Mapping[str, str], dialects: Collection[str]) -> str | None:
-    if row.dialect not in dialects:
-        return f"the dialect `{row.dialect}` is not part of this version yet"
-    if row.credentials is not None:
-        return cloud_reason(row, environ, has_key=api_key(row, environ) is not None)
-    if row.api_key_env and api_key(row, environ) is None:
-        return f"no API key: set {' or '.join(row.api_key_env)}"
-    return None
-
-
-def api_key(row: ProviderRow, environ: Mapping[str, str]) -> SecretStr | None:
-    """Return a provider's key, from the first of its variables that is set."""
-    for name in row.api_key_env:
-        if value := (environ.get(name) or _SANDBOX_KEYS.get(name, "")).strip():
-            return SecretStr(value)
-    return None
-
-
-def api_keys(policy: Policy, environ: Mapping[str, str]) -> dict[str, SecretStr]:
-    """Return the keys of the providers that have one."""
-    keys = {name: api_key(row, environ) for name, row in policy.providers.items()}
-    return {name: key for name, key in keys.items() if key is not None}
-
-
-class SandboxUrls(Protocol):
-    """Where the simulated providers listen."""
-
-    @property
-    def openai_base_url(self) -> str:
-        """Of the dialect `openai_chat`."""
-        ...
-
-    @property
-    def anthropic_base_url(self) -> str:
-        """Of the dialect `anthropic_messages`."""
-        ...
-
-    @property
-    def gemini_base_url(self) -> str:
-        """Of the dialect `gemini_generate`."""
-        ...
-
-
-_SANDBOX_KEYS: Final[Mapping[str, str]] = {"EP_SANDBOX_KEY": "sandbox"}
-"""Stands for the key of every simulated provider; no real key ever goes to the sandbox."""
-
-
-def with_sandbox(policy: Policy, sandbox: SandboxUrls) -> Policy:
-    """Return the policy with its providers on the sandbox, as far as it speaks their dialects.
-
-    Credentials, headers and query of the real provider are left out; models, capabilities and
-    time limits stay, so that routing is what it would be.
-    """
-    urls = {
-        "openai_chat": sandbox.openai_base_url,
-        "openai_responses": sandbox.openai_base_url,
-        "anthropic_messages": sandbox.anthropic_base_url,
-        "gemini_generate": sandbox.gemini_base_url,
-    }
-    return policy.replace(
-        providers={
-            name: _in_sandbox(row, urls[row.dialect]) if row.dialect in urls else row
-            for name, row in policy.providers.items()
-        }
-    )
-
-
-def _in_sandbox(row: ProviderRow, url: str) -> ProviderRow:
-    return row.model_copy(
-        update={
-            "base_url": url,
-            "api_key_env": tuple(_SANDBOX_KEYS),
-            "api_key_header": None,
-            **NO_CLOUD,
-            "headers": {},
-            "query": {},
-        }
-    )

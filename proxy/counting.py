@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from policy.providers import CLI_OPTIONS
 from policy.schema import ProviderRow
 from proxy.call import Call
 from proxy.http import HttpClient
@@ -98,7 +99,8 @@ _APIS: Mapping[str, _Api] = {
 def counting_row(name: str, row: ProviderRow) -> ProviderRow:
     """Return the row whose API counts for a provider.
 
-    Chat Completions counts nothing; where Responses is at hand, that API does it.
+    Chat Completions counts nothing; where Responses is at hand, that API does it. For the Claude
+    CLI the API that it calls does, which knows nothing of the line that the CLI adds to a prompt.
 
     Raises:
         InvalidRequest: There is none; says why.
@@ -107,6 +109,10 @@ def counting_row(name: str, row: ProviderRow) -> ProviderRow:
         raise InvalidRequest(f"`{name}` is in a cloud, where tokens cannot be counted.")
     if row.dialect == "openai_chat" and row.api != "chat":
         row = row.model_copy(update={"dialect": "openai_responses"})
+    if row.dialect == "claude_agent":
+        common = row.model_fields_set - set(CLI_OPTIONS)
+        given: dict[str, Any] = {option: getattr(row, option) for option in common}
+        row = ProviderRow.model_validate({**given, "dialect": "anthropic_messages"})
     if row.dialect not in _APIS:
         api = "Chat Completions" if row.dialect == "openai_chat" else f"`{row.dialect}`"
         raise InvalidRequest(f"`{name}` cannot count tokens: {api} has no endpoint for it.")

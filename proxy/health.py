@@ -2,9 +2,11 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from proxy.claude_cli import Credential
 from proxy.engine import Engine
 
 __all__ = ["Health"]
@@ -17,10 +19,16 @@ PROBE_AGE = 10.0
 
 
 class Health:
-    """Knows what an engine could serve; probes its providers' addresses."""
+    """Knows what an engine could serve; probes its providers' addresses.
 
-    def __init__(self, engine: Engine) -> None:
+    Args:
+        engine: What it could serve.
+        credentials: By provider, whose credential the Claude CLI uses.
+    """
+
+    def __init__(self, engine: Engine, credentials: Mapping[str, Credential] | None = None) -> None:
         self._engine = engine
+        self._credentials = credentials or {}
         self._lock = asyncio.Lock()
         self._probed_at = -PROBE_AGE
         self._reachable: dict[str, str] = {}
@@ -56,6 +64,8 @@ class Health:
         status: dict[str, Any] = {"dialect": row.dialect, "configured": unavailable is None}
         if unavailable is not None:
             return {**status, "status": "unavailable", "detail": unavailable}
+        if (credential := self._credentials.get(name)) is not None:
+            status["credential"] = credential.text
         trouble = self._reachable.get(name, "")
         return {
             **status,

@@ -19,6 +19,7 @@ BUILT_IN: Mapping[str, str] = {
     "openai_responses": "proxy.providers.openai_responses",
     "anthropic_messages": "proxy.providers.anthropic_messages",
     "gemini_generate": "proxy.providers.gemini_generate",
+    "claude_agent": "proxy.providers.claude_agent",
 }
 """Dialect to the module that serves it."""
 

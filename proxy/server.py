@@ -1,7 +1,6 @@
 """Runs the application under uvicorn."""
 
 import errno
-import ipaddress
 import math
 import socket
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from collections.abc import Callable
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from proxy.addresses import is_loopback
 from proxy.app import create_app
 from proxy.config import ConfigurationError
 from proxy.connection import Connection
@@ -53,7 +53,7 @@ def bind(configuration: Configuration, *, insecure: bool) -> socket.socket:
             of the operator through it.
     """
     settings = configuration.settings
-    if access_of(configuration).open and not insecure and not _is_loopback(settings.host):
+    if access_of(configuration).open and not insecure and not is_loopback(settings.host):
         raise ConfigurationError(
             f"Without client keys the server listens on loopback only, not on `{settings.host}`: "
             "anybody who reaches it could use your providers. Set EP_CLIENT_KEYS, or add "
@@ -75,15 +75,6 @@ def bind(configuration: Configuration, *, insecure: bool) -> socket.socket:
         ) from None
     listener.set_inheritable(True)
     return listener
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def run(

@@ -12,15 +12,13 @@ from starlette.types import Scope
 
 from policy.schema import Policy
 from proxy.access import Access
+from proxy.availability import api_keys, availability, cli_credentials, with_sandbox
 from proxy.config import (
     ConfigurationError,
     Settings,
-    api_keys,
-    availability,
     load_environment,
     load_policy,
     load_settings,
-    with_sandbox,
 )
 from proxy.decision_log import DecisionLog, LineWriter
 from proxy.engine import Engine
@@ -93,8 +91,9 @@ def load_configuration() -> Configuration:
     """
     environment = load_environment()
     for name, value in environment.items():
-        # OpenTelemetry's and the clouds' libraries read these themselves, and know no `.env`.
-        if name.startswith(("OTEL_", "GOOGLE_", "CLOUDSDK_", "AWS_")):
+        # OpenTelemetry's and the clouds' libraries read these themselves, and so does the Claude
+        # CLI; none of them knows `.env`.
+        if name.startswith(("OTEL_", "GOOGLE_", "CLOUDSDK_", "AWS_", "CLAUDE_")):
             os.environ.setdefault(name, value)
     settings = load_settings(environment)
     check_reasoning_store(settings)
@@ -125,8 +124,10 @@ async def open_service(configuration: Configuration) -> AsyncGenerator[Service]:
         reasons = availability(policy, environment)
         usable = [name for name, reason in reasons.items() if reason is None]
         providers = _providers(policy, usable, environment, client)
-        for provider in providers.values():
+        for name, provider in providers.items():
             stack.push_async_callback(provider.aclose)
+            if policy.reaches(name):
+                provider.start()
         reasoning = reasoning_store(settings, policy)
         stack.push_async_callback(reasoning.aclose)
         media = MediaFetcher(policy.media, request_timeout=settings.timeout)
@@ -145,7 +146,7 @@ async def open_service(configuration: Configuration) -> AsyncGenerator[Service]:
             access=access_of(configuration),
             telemetry=telemetry,
             decisions=_decision_log(stack, settings.log_level),
-            health=Health(engine),
+            health=Health(engine, cli_credentials(policy, environment)),
             ticker=ticker,
             created=int(time.time()),
         )

@@ -14,21 +14,35 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Self
 
-__all__ = ["ROOT", "START_SECONDS", "Proxy", "SandboxProcess", "clean_environment", "run_to_end"]
+__all__ = [
+    "ROOT",
+    "START_SECONDS",
+    "WITHOUT_CLI",
+    "Proxy",
+    "SandboxProcess",
+    "clean_environment",
+    "run_to_end",
+]
 
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 30.0
 """Generous: a busy machine starts slowly, and no test is about that."""
 
+WITHOUT_CLI = ROOT / "tests" / "without_cli.yaml"
+"""A policy for tests that are not about the Claude CLI."""
+
 _FOREIGN = ("EP_", "OTEL_", "OPENAI_", "ANTHROPIC_", "GEMINI_")
 
 
 def clean_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return this process's environment without what would configure a proxy, and `more`."""
+    """Return this process's environment without what would configure a proxy, and `more`.
+
+    The policy is the shipped one without the Claude CLI, unless `more` has `EP_POLICY`.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     paths = (str(ROOT), str(ROOT / "proxy" / "inprocess"), kept.get("PYTHONPATH", ""))
     kept["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
-    return {**kept, **(more or {})}
+    return {**kept, "EP_POLICY": str(WITHOUT_CLI), **(more or {})}
 
 
 class _Process:

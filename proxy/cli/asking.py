@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from policy.schema import Policy
-from proxy.config import api_keys, availability, with_sandbox
+from proxy.availability import api_keys, availability, with_sandbox
 from proxy.http import HttpClient
 from proxy.service import Configuration
 from proxy.ticker import Ticker

@@ -3,12 +3,12 @@
 import argparse
 from collections.abc import Mapping
 
-from policy.clouds import NO_CLOUD
 from policy.decision import decide
 from policy.schema import Policy
+from proxy.availability import availability, cli_credentials, with_sandbox
+from proxy.claude_cli import LOGIN_WARNING
 from proxy.cli.table import columns
-from proxy.config import availability
-from proxy.service import access_of, load_configuration
+from proxy.service import Configuration, access_of, load_configuration
 from proxy.telemetry.setup import wants_telemetry
 from translators.errors import NoProvider
 from translators.json import encode
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"tracing    {traces}")
 
     reasons = available(policy, configuration.environment, sandbox=settings.sandbox)
-    _print_providers(policy, reasons, sandbox=settings.sandbox)
+    _print_providers(policy, reasons, configuration)
 
     print("\nPersonas, for a plain streamed request")
     lines: list[tuple[str, str, str]] = []
@@ -63,17 +63,22 @@ def run(options: argparse.Namespace) -> int:
     return 0 if served else 1
 
 
-def _print_providers(policy: Policy, reasons: Mapping[str, str | None], *, sandbox: bool) -> None:
+def _print_providers(
+    policy: Policy, reasons: Mapping[str, str | None], configuration: Configuration
+) -> None:
     print("\nProviders")
-    rows = [
-        (
-            name,
-            "ok" if reasons[name] is None else "unavailable",
-            reasons[name] or ("simulated" if sandbox else row.base_url),
-        )
-        for name, row in policy.providers.items()
-    ]
+    sandbox = configuration.settings.sandbox
+    credentials = {} if sandbox else cli_credentials(policy, configuration.environment)
+    rows: list[tuple[str, str, str]] = []
+    for name, row in policy.providers.items():
+        detail = reasons[name] or ("simulated" if sandbox else row.base_url)
+        if name in credentials:
+            detail += f", with {credentials[name].text}"
+        rows.append((name, "ok" if reasons[name] is None else "unavailable", detail))
     print(columns(rows, indent="  "))
+    for name, credential in credentials.items():
+        if credential.login:
+            print(f"\nNote: {name} {LOGIN_WARNING}")
 
 
 def plain_request(persona: str) -> ChatCompletionRequest:
@@ -86,10 +91,13 @@ def available(
     policy: Policy, environment: Mapping[str, str], *, sandbox: bool
 ) -> Mapping[str, str | None]:
     """Return why each provider cannot be used, or None; with the sandbox, keys do not count."""
-    if not sandbox:
-        return availability(policy, environment)
-    keyless = {
-        name: row.model_copy(update={"api_key_env": (), "base_url": "http://sandbox", **NO_CLOUD})
-        for name, row in policy.providers.items()
-    }
-    return availability(policy.replace(providers=keyless), environment)
+    return availability(with_sandbox(policy, _SOMEWHERE) if sandbox else policy, environment)
+
+
+class _Somewhere:
+    """Where a sandbox would be, if one were running."""
+
+    openai_base_url = anthropic_base_url = gemini_base_url = "http://sandbox"
+
+
+_SOMEWHERE = _Somewhere()

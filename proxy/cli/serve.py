@@ -6,6 +6,8 @@ import sys
 
 from policy.decision import decide
 from proxy import server
+from proxy.availability import cli_credentials
+from proxy.claude_cli import LOGIN_WARNING
 from proxy.cli.check import available, plain_request
 from proxy.service import Configuration, access_of, load_configuration
 from proxy.telemetry.setup import check_telemetry
@@ -44,6 +46,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _announce(configuration: Configuration, url: str) -> None:
     policy, access = configuration.policy, access_of(configuration)
+    if not configuration.settings.sandbox:
+        for name, credential in cli_credentials(policy, configuration.environment).items():
+            if credential.login:
+                print(f"Note: {name} {LOGIN_WARNING}", file=sys.stderr)
     served = [name for name in policy.personas if _is_served(configuration, name)]
     print(f"Execution Platform listens on {url}")
     print(f"Personas: {', '.join(policy.personas)}")

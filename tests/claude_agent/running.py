@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 from proxy.call import Call
+from proxy.claude_cli import find_cli
 from proxy.http import HttpClient, HttpTransport
 from proxy.provider import Prepared, Provider
 from proxy.providers.claude_agent import AgentProvider
-from proxy.providers.claude_agent.availability import find_cli, unavailable
 from proxy.providers.claude_agent.settings import AgentSettings
 from proxy.providers.claude_agent.surroundings import PREFIX
 from proxy.providers.claude_agent.transport import AgentTransport
@@ -36,8 +37,10 @@ __all__ = ["KEY", "NEEDS_CLI", "Agent", "children", "files", "leftovers", "runni
 KEY = "sk-ant-sandbox"
 MODEL = "claude-sonnet-5"
 
-_missing = unavailable()
-NEEDS_CLI = pytest.mark.skipif(_missing is not None, reason=str(_missing))
+NEEDS_CLI = pytest.mark.skipif(
+    find_spec("claude_agent_sdk") is None or find_cli() is None,
+    reason="the extra `claude-agent` is not installed, or has no CLI for this platform",
+)
 
 Json = dict[str, Any]
 

@@ -4,12 +4,13 @@ An older or newer CLI cannot be had here. What stands for one is the real CLI be
 keeps single fields from it: the CLI takes no notice of fields that it does not know.
 """
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
-from proxy.providers.claude_agent.availability import find_cli
+from proxy.claude_cli import find_cli
 from tests.claude_agent.running import NEEDS_CLI, Agent, running
 from tests.claude_agent.test_cancellation import until
 from tests.claude_agent.test_chat import TOOLS
@@ -83,3 +84,9 @@ async def test_what_nothing_helps_against_is_an_error_and_no_call(tmp_path: Path
             await ask(agent)
         assert agent.calls == []
     assert "left turn 0 out" in caught.value.message
+
+
+def test_the_sdks_own_program_is_found_first():
+    found = find_cli()
+    assert found is not None and os.access(found, os.X_OK)
+    assert found.parent.name == "_bundled"

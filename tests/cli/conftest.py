@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import Done, in_process
+from tests.serving import WITHOUT_CLI
 
 
 @pytest.fixture
@@ -18,8 +19,9 @@ def run(
     def call(*arguments: str, env: Mapping[str, str] | None = None) -> Done:
         # Options become variables for worker processes; here they must not outlive the call.
         with monkeypatch.context() as patch:
-            for name in ("EP_POLICY", "EP_HOST", "EP_PORT", "EP_WORKERS", "EP_SANDBOX"):
+            for name in ("EP_HOST", "EP_PORT", "EP_WORKERS", "EP_SANDBOX"):
                 patch.setenv(name, "")
+            patch.setenv("EP_POLICY", str(WITHOUT_CLI))
             return in_process(capsys, patch, arguments, env or {})
 
     return call

@@ -347,7 +347,16 @@ def test_an_answer_without_a_count(
     policy = tmp_path / "policy.yaml"
     with in_thread(Starlette(routes=[Route("/{p:path}", answer, methods=["POST"])])) as url:
         row = f"providers:\n  anthropic: {{base_url: '{url}'}}\n"
-        policy.write_text(row, encoding="utf-8")
+        policy.write_text(f"{row}  claude_agent: {{enabled: false}}\n", encoding="utf-8")
         done = run("tokens", request_file, "--policy", str(policy), env=KEYS)
     assert (done.status, done.out) == (1, "")
     assert words in done.err
+
+
+def test_what_the_cli_would_send_is_counted_by_the_api_that_it_calls(
+    run: Run, request_file: str
+) -> None:
+    whole = {"EP_POLICY": "", **KEYS}
+    done = run("tokens", "--sandbox", "--provider", "claude_agent", request_file, env=whole)
+    assert done.status == 0, done.err
+    assert "claude_agent, claude-sonnet-5 (anthropic_messages)" in done.out

@@ -13,16 +13,8 @@ import yaml
 from policy.decision import decide
 from policy.errors import PolicyError
 from policy.schema import Policy
-from proxy.config import (
-    ConfigurationError,
-    Settings,
-    api_key,
-    api_keys,
-    availability,
-    load_policy,
-    load_settings,
-    with_sandbox,
-)
+from proxy.availability import api_key, api_keys, availability, with_sandbox
+from proxy.config import ConfigurationError, Settings, load_policy, load_settings
 from translators.wire.request import ChatCompletionRequest
 
 SHARED = Path(__file__).parents[3] / "shared"
@@ -197,15 +189,16 @@ class TestShippedPolicy:
 
     def test_requests_go_where_they_can_be_served(self, policy: Policy) -> None:
         environ = {"OPENAI_API_KEY": "x", "ANTHROPIC_API_KEY": "y"}
-        usable = availability(policy, environ)
+        usable = {**availability(policy, environ), "claude_agent": None}
 
         def providers(**fields: Any) -> list[str]:
             return [t.provider for t in decide(chat("architect", **fields), policy, usable).targets]
 
-        assert providers() == ["anthropic", "openai"]
-        assert providers(stream=True, reasoning_effort="low") == ["anthropic", "openai"]
-        assert providers(response_format={"type": "json_object"}) == ["anthropic", "openai"]
-        assert providers(n=2) == ["anthropic", "openai"]
+        claude = ["claude_agent", "anthropic"]
+        assert providers() == [*claude, "openai"]
+        assert providers(stream=True, reasoning_effort="low") == [*claude, "openai"]
+        assert providers(response_format={"type": "json_object"}) == [*claude, "openai"]
+        assert providers(n=2) == [*claude, "openai"]
         assert providers(web_search_options={}) == ["anthropic"]
         assert providers(logprobs=True) == ["openai"]
 
@@ -334,13 +327,20 @@ class TestEnvironmentOverPolicy:
 
 class TestKeys:
     def test_availability(self, policy: Policy) -> None:
-        assert availability(policy, {"EP_OPENAI_API_KEY": "x", "ANTHROPIC_API_KEY": " "}) == {
+        found = availability(policy, {"EP_OPENAI_API_KEY": "x", "ANTHROPIC_API_KEY": " "})
+        assert found.pop("claude_agent") is not None  # `test_claude_cli.py` says why.
+        assert found == {
             "openai": None,
             "anthropic": "no API key: set EP_ANTHROPIC_API_KEY or ANTHROPIC_API_KEY",
-            "claude_agent": "the dialect `claude_agent` is not part of this version yet",
             "gemini": "no API key: set EP_GEMINI_API_KEY or GEMINI_API_KEY",
             "local": None,
         }
+
+    def test_a_provider_is_switched_off(self, tmp_path: Path) -> None:
+        path = write(tmp_path, "providers:\n  openai: {enabled: false}\n")
+        environ = {"OPENAI_API_KEY": "x"}
+        found = availability(load_policy(path, environ), environ)
+        assert found["openai"] == "switched off in the policy"
 
     def test_dialects_may_be_named(self, policy: Policy) -> None:
         found = availability(policy, {"GEMINI_API_KEY": "x"}, dialects=["gemini_generate"])
@@ -380,7 +380,7 @@ def test_the_sandbox(tmp_path: Path) -> None:
         "anthropic": "http://127.0.0.1:2",
         "azure": "http://127.0.0.1:1/v1",
         "local": "http://127.0.0.1:1/v1",
-        "claude_agent": policy.providers["claude_agent"].base_url,
+        "claude_agent": "http://127.0.0.1:2",
         "gemini": "http://127.0.0.1:3",
     }
     azure = simulated.providers["azure"]
@@ -390,11 +390,12 @@ def test_the_sandbox(tmp_path: Path) -> None:
     environ = {"AZURE_KEY": "real", "OPENAI_API_KEY": "real"}
     keys = api_keys(simulated, environ)
     assert {name: key.get_secret_value() for name, key in keys.items()} == dict.fromkeys(
-        ["openai", "anthropic", "gemini", "local", "azure"], "sandbox"
+        ["openai", "anthropic", "claude_agent", "gemini", "local", "azure"], "sandbox"
     )
-    usable = availability(simulated, {})
+    usable = {**availability(simulated, {}), "claude_agent": None}
     assert {name for name, reason in usable.items() if reason is None} == set(keys)
     assert [t.provider for t in decide(chat("architect"), simulated, usable).targets] == [
+        "claude_agent",
         "anthropic",
         "openai",
         "gemini",

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from policy.schema import ProviderRow
+from proxy.claude_cli import find_cli
 from proxy.http import HttpClient
 from proxy.provider import Provider
 from proxy.providers.anthropic_messages import own_transport
-from proxy.providers.claude_agent.availability import find_cli
 from proxy.providers.claude_agent.settings import AgentSettings
 from proxy.providers.claude_agent.transport import AgentTransport
 from proxy.providers.over_http import error_map
@@ -33,11 +33,14 @@ def create(row: ProviderRow, *, key: str | None, client: HttpClient) -> AgentPro
         client: Makes the calls of the API, for the CLI.
     """
     settings = AgentSettings(
-        # Where there is none, starting it says so; `unavailable` says it before.
+        # Where there is none, starting it says so; `cli_reason` says it before.
         cli=find_cli() or Path("claude"),
         login=key is None,
         timeouts=row.timeouts,
-        pool=row.pool or 0,
+        pool=row.pool,
+        processes=row.processes,
+        queue=row.queue,
+        patience=row.patience,
     )
     translator = ClaudeAgentTranslator(default_max_tokens=row.default_max_tokens)
     transport = AgentTransport(settings, own_transport(row, key=key, client=client))

@@ -1,0 +1,145 @@
+"""What an operator lets an agent do on the machine: tools, servers, bounds. Never a request.
+
+Claude's command line brings tools that read files, change them and run commands. A row without
+`agent` has none of them; a persona that prefers a row with it is an agentic persona.
+"""
+
+import re
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from policy.rows import Row, VariableNames, has_secret, problem
+
+__all__ = ["AgentRow", "McpServerRow"]
+
+_TOOL = re.compile(r"[A-Z][A-Za-z]*(\([^()\n]+\))?")
+_SERVER = re.compile(r"[a-z][a-z0-9_-]*")
+_RESERVED = "c"
+_HEADER = re.compile(r"[A-Za-z0-9-]+")
+
+
+def _tool(name: str) -> str:
+    if not _TOOL.fullmatch(name):
+        raise problem(
+            "this is not a tool of the Claude CLI",
+            "Write its name, for instance `Read`, or a rule such as `Bash(git log:*)`.",
+        )
+    return name
+
+
+def _words(text: str) -> str:
+    if has_secret(text):
+        raise problem(
+            "this looks like a key",
+            "Put it in an environment variable and name that in `environment`.",
+        )
+    return text
+
+
+class McpServerRow(Row):
+    """One MCP server whose tools an agent may use: a program, or an address.
+
+    Attributes:
+        command: The program that is started for each run.
+        args: Its arguments.
+        environment: The variables that it gets of ours.
+        type: How a server at an address speaks.
+        url: Its address.
+        headers_env: Header to the environment variable that holds its value.
+        tools: Which of its tools may be used; None: all.
+    """
+
+    command: str | None = Field(default=None, min_length=1)
+    args: Annotated[tuple[Annotated[str, AfterValidator(_words)], ...], Field(strict=False)] = ()
+    environment: VariableNames = ()
+    type: Literal["http", "sse"] = "http"
+    url: str | None = None
+    headers_env: dict[str, str] = Field(default_factory=dict[str, str])
+    tools: Annotated[tuple[str, ...], Field(strict=False)] | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_url(cls, url: str | None) -> str | None:
+        if url is not None:
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+                raise problem(
+                    "this is not the URL of a server",
+                    "Write for instance `https://mcp.example.com/mcp`, without credentials.",
+                )
+        return url
+
+    @field_validator("headers_env")
+    @classmethod
+    def _names_headers(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, variable in headers.items():
+            if not _HEADER.fullmatch(name) or has_secret(variable) or not variable.isidentifier():
+                raise problem(
+                    "a header goes with the name of the variable that holds its value",
+                    "Write for instance `authorization: DOCS_TOKEN`.",
+                )
+        return headers
+
+    @model_validator(mode="after")
+    def _is_one_of_two(self) -> "McpServerRow":
+        if (self.command is None) == (self.url is None):
+            raise problem(
+                "a server is either a program or an address", "Give it `command`, or `url`."
+            )
+        given = {"args", "environment"} if self.command is None else {"type", "headers_env"}
+        if without_effect := sorted(given & self.model_fields_set):
+            what = "url" if self.command is None else "command"
+            raise problem(f"`{without_effect[0]}` has no effect with `{what}`", "Remove it.")
+        return self
+
+
+class AgentRow(Row):
+    """What an agent may do on its own, within one request.
+
+    Attributes:
+        tools: The CLI's own tools that it may use, each by name or with a rule of the CLI's; all
+            others are refused.
+        working_directory: The directory that its tools work in, absolute; None: an empty one that
+            goes with the run.
+        mcp_servers: More tools, by the server's name.
+        max_turns: The most calls of the API in one request.
+        max_budget_usd: The most that a request may cost, in US dollars at list prices; None: no
+            limit but the others.
+        environment: The variables that its tools get of ours.
+    """
+
+    tools: Annotated[tuple[Annotated[str, AfterValidator(_tool)], ...], Field(strict=False)] = ()
+    working_directory: str | None = None
+    mcp_servers: dict[str, McpServerRow] = Field(default_factory=dict[str, McpServerRow])
+    max_turns: int = Field(default=10, ge=1, le=1000)
+    max_budget_usd: float | None = Field(default=None, gt=0)
+    environment: VariableNames = ()
+
+    @field_validator("working_directory")
+    @classmethod
+    def _is_absolute(cls, path: str | None) -> str | None:
+        if path is not None and (not path.startswith("/") or "\0" in path):
+            raise problem("this is not an absolute path", "Write for instance `/srv/checkout`.")
+        return path
+
+    @field_validator("mcp_servers")
+    @classmethod
+    def _are_names(cls, servers: dict[str, McpServerRow]) -> dict[str, McpServerRow]:
+        for name in servers:
+            if not _SERVER.fullmatch(name) or name == _RESERVED or "__" in name:
+                raise problem(
+                    f"`{name[:64]}` is not a name for a server",
+                    "Use small letters, digits, `-` and `_`, and begin with a letter; "
+                    f"`{_RESERVED}` is taken.",
+                )
+        return servers
+
+    @model_validator(mode="after")
+    def _may_do_something(self) -> "AgentRow":
+        if not self.tools and not self.mcp_servers:
+            raise problem(
+                "an agent needs `tools` or `mcp_servers`", "Name some, or leave `agent` out."
+            )
+        return self
