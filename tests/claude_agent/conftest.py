@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -6,6 +7,9 @@ from tests.claude_agent.running import Agent, running
 
 
 @pytest.fixture
-async def agent() -> AsyncIterator[Agent]:
-    async with running() as agent:
+async def agent(request: pytest.FixtureRequest) -> AsyncIterator[Agent]:
+    """Whole answers come of processes that are started for them, streams of parked ones."""
+    callspec: Any = getattr(request.node, "callspec", None)
+    streamed = callspec is not None and callspec.params.get("way") == "streamed"
+    async with running(pool=int(streamed)) as agent:
         yield agent

@@ -226,8 +226,7 @@ async def test_stop_sequences_are_sent(agent: Agent, way: str):
 
 @WAYS
 async def test_an_answer_ends_at_its_limit(agent: Agent, way: str):
-    # With a pause between the events: see `test_one_call`.
-    text = "Tell me more. [sandbox words=200 gap=0.01]"
+    text = "Tell me more. [sandbox words=200]"
     answer = await getattr(agent, way)(text, max_tokens=10)
     assert answer.choices[0].finish_reason == "length"
     assert agent.body["max_tokens"] == 10
