@@ -68,7 +68,7 @@ lock: $(VENV)/.installed-dev ## Pin the dependencies anew, with hashes
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) --group dev -o tests/requirements.txt pyproject.toml
 
 LOCK_FLAGS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
-	--no-annotate --no-emit-index-url
+	--no-annotate --no-emit-index-url --no-strip-extras
 
 clean: ## Remove what was set up and built
 	@rm -rf $(VENV) dist build .coverage .coverage.*
