@@ -85,7 +85,12 @@ class Attempt:
                 trace_context=row.trace_context,
             )
         )
-        self.call = Call(carrier=self._span.carrier, on_switch=self._switched)
+        self.call = Call(
+            carrier=self._span.carrier,
+            on_switch=self._switched,
+            traceparent=self._span.traceparent,
+            watch=self._span.watch,
+        )
 
     def _switched(self, dialect: str, report: Report) -> None:
         """Take the report of another API of the provider as this attempt's, if it is acceptable."""

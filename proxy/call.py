@@ -2,12 +2,50 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from translators.fidelity import Report
 from translators.json import encode
 
-__all__ = ["Call", "SharedBody"]
+__all__ = ["AgentFacts", "Call", "SharedBody", "ToolWatch"]
+
+
+class ToolWatch(Protocol):
+    """Is told what tools an agent runs while it answers."""
+
+    def started(self, id: str, name: str) -> None:
+        """Say that a tool runs; `id` is that of the model's call."""
+        ...
+
+    def ended(self, id: str, *, failed: bool) -> None:
+        """Say that it has answered. A call that is not known is nobody's."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AgentFacts:
+    """What an agent's process told of its run; None where it did not.
+
+    Attributes:
+        process: `parked` or `spawned`: whether it was there before its request.
+        session: Its own id of the run, which serves one request and is not used again.
+        turns: How many calls of the model it made, as it counts them.
+        cost: In US dollars, by the list prices that it knows.
+    """
+
+    process: str | None = None
+    session: str | None = None
+    turns: int | None = None
+    cost: float | None = None
+
+    def and_also(self, other: "AgentFacts") -> "AgentFacts":
+        """Return what two runs for one answer come to, as where a client wants several choices."""
+        return AgentFacts(
+            process=self.process if self.process == other.process else None,
+            session=self.session if self.session == other.session else None,
+            turns=_sum(self.turns, other.turns),
+            cost=_sum(self.cost, other.cost),
+        )
 
 
 class SharedBody:
@@ -44,6 +82,10 @@ class Call:
             another one.
         on_switch: Told of such an API and its report, before the request is sent.
         shared: Where the request is sent several times at once, until all answers have begun.
+        traceparent: The attempt's own place in its trace, for a process of ours that reports to the
+            same collector; a provider may see `carrier` alone. None: nothing is traced.
+        watch: Told of the tools that an agent runs; None: nobody wants to know.
+        agent: What became of an agent's run; None: no agent was asked.
     """
 
     carrier: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -55,10 +97,27 @@ class Call:
     report: Report | None = None
     on_switch: Callable[[str, Report], None] | None = None
     shared: SharedBody | None = None
+    traceparent: str | None = None
+    watch: ToolWatch | None = None
+    agent: AgentFacts | None = None
 
     def encode(self, body: Mapping[str, Any]) -> bytes:
         """Return the body of a request as JSON."""
         return encode(body) if self.shared is None else self.shared.encode(body)
+
+    def agent_ran(self, facts: AgentFacts) -> None:
+        """Say what is known of an agent's run, once for each."""
+        self.agent = facts if self.agent is None else self.agent.and_also(facts)
+
+    def tool_started(self, id: str, name: str) -> None:
+        """Say that an agent runs a tool; `id` is that of the model's call."""
+        if self.watch is not None:
+            self.watch.started(id, name)
+
+    def tool_ended(self, id: str, *, failed: bool = False) -> None:
+        """Say that the tool of a call has answered; one that never does ends with the attempt."""
+        if self.watch is not None:
+            self.watch.ended(id, failed=failed)
 
     def switch(self, dialect: str, report: Report) -> None:
         """Say that the request goes to another API of the provider than it was prepared for.
@@ -69,3 +128,12 @@ class Call:
         if self.on_switch is not None:
             self.on_switch(dialect, report)
         self.dialect, self.report = dialect, report
+
+
+N = TypeVar("N", int, float)
+
+
+def _sum(one: N | None, other: N | None) -> N | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return one + other

@@ -8,10 +8,14 @@ the tokens twice.
 
 from typing import Final
 
-__all__ = ["PROVIDER_NAMES", "REQUEST_PARAMETERS"]
+__all__ = ["AGENTS", "PROVIDER_NAMES", "REQUEST_PARAMETERS"]
 
 OPERATION: Final = "gen_ai.operation.name"
 PROVIDER: Final = "gen_ai.provider.name"
+AGENT_NAME: Final = "gen_ai.agent.name"
+TOOL_NAME: Final = "gen_ai.tool.name"
+TOOL_CALL_ID: Final = "gen_ai.tool.call.id"
+TOOL_TYPE: Final = "gen_ai.tool.type"
 REQUEST_MODEL: Final = "gen_ai.request.model"
 REQUEST_STREAM: Final = "gen_ai.request.stream"
 RESPONSE_ID: Final = "gen_ai.response.id"
@@ -49,6 +53,14 @@ EMULATED: Final = "ep.params.emulated"
 CHUNKS: Final = "ep.stream.chunks"
 END_REASON: Final = "ep.stream.end_reason"
 NATIVE_FINISH_REASON: Final = "ep.response.native_finish_reason"
+AGENT_PROCESS: Final = "ep.agent.process"
+AGENT_SESSION: Final = "ep.agent.session_id"
+"""Not `gen_ai.conversation.id`, which must not be an id that is new with each request."""
+AGENT_TURNS: Final = "ep.agent.num_turns"
+AGENT_COST: Final = "ep.agent.cost_usd"
+
+AGENTS: Final = frozenset({"claude_agent"})
+"""The dialects in which not a model is asked, but an agent: it bears the dialect's name."""
 
 PROVIDER_NAMES: Final = {
     "openai_chat": "openai",

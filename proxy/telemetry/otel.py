@@ -16,8 +16,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from proxy.call import AgentFacts, ToolWatch
 from proxy.telemetry import attributes as names
 from proxy.telemetry.spans import AttemptEnd, AttemptSpan, AttemptStart, Attributes, RequestSpan
+from proxy.telemetry.tools import ToolSpans
 from translators.errors import ProviderError
 from translators.fidelity import Report
 from translators.protocol import Outcome
@@ -113,14 +115,26 @@ class _RequestSpan:
 
 class _AttemptSpan:
     def __init__(self, tracer: Tracer, parent: Context, start: AttemptStart) -> None:
+        agent = start.dialect in names.AGENTS
         self._span = tracer.start_span(
-            f"chat {start.model}",
+            f"invoke_agent {start.dialect}" if agent else f"chat {start.model}",
             context=parent,
             kind=SpanKind.CLIENT,
             attributes=_attempt_attributes(start),
         )
         self.carrier = _outbound(self._span, parent, start.trace_context)
         self._stream = start.stream
+        self.traceparent: str | None = None
+        self._tools: ToolSpans | None = None
+        if agent:
+            # Its process reports to our own collector: what a provider may see is another matter.
+            self.traceparent = _outbound(self._span, parent, "traceparent").get("traceparent")
+            if self._span.is_recording():
+                self._tools = ToolSpans(tracer, set_span_in_context(self._span, parent))
+
+    @property
+    def watch(self) -> ToolWatch | None:
+        return self._tools
 
     def first_chunk(self, seconds: float) -> None:
         if not self._stream:
@@ -132,9 +146,12 @@ class _AttemptSpan:
 
     def end(self, end: AttemptEnd) -> None:
         span = self._span
+        failed = end.error is not None or end.end_reason == "internal_error"
+        if self._tools is not None:
+            self._tools.end(failed=failed)
         if span.is_recording():
             span.set_attributes(_end_attributes(end))
-            if end.error is not None or end.end_reason == "internal_error":
+            if failed:
                 # The provider's own words may hold what the client said: they stay out.
                 kind = _error_type(end.error) if end.error is not None else end.end_reason
                 span.set_attribute(names.ERROR_TYPE, kind)
@@ -189,7 +206,7 @@ def _server_attributes(scope: Mapping[str, Any]) -> dict[str, str | int]:
 def _attempt_attributes(start: AttemptStart) -> dict[str, Any]:
     url = urlsplit(start.base_url)
     attributes: dict[str, Any] = {
-        names.OPERATION: "chat",
+        names.OPERATION: "invoke_agent" if start.dialect in names.AGENTS else "chat",
         names.PROVIDER: names.PROVIDER_NAMES.get(start.dialect, start.dialect),
         names.REQUEST_MODEL: start.model,
         names.SERVER_ADDRESS: url.hostname or "",
@@ -198,6 +215,8 @@ def _attempt_attributes(start: AttemptStart) -> dict[str, Any]:
         names.ATTEMPT_REASON: start.reason,
         names.ATTEMPT_PROVIDER: start.provider,
     }
+    if start.dialect in names.AGENTS:
+        attributes[names.AGENT_NAME] = start.dialect
     if start.stream:
         attributes[names.REQUEST_STREAM] = True
     if start.reason == "retry":
@@ -230,9 +249,21 @@ def _end_attributes(end: AttemptEnd) -> dict[str, Any]:
         attributes |= _report_attributes(end.call.report)
     if end.call.request_id is not None:
         attributes[names.UPSTREAM_REQUEST_ID] = end.call.request_id
+    if end.call.agent is not None:
+        attributes |= _agent_attributes(end.call.agent)
     if end.outcome is not None:
         attributes.update(_outcome_attributes(end.outcome, complete=end.end_reason == "completed"))
     return attributes
+
+
+def _agent_attributes(agent: AgentFacts) -> dict[str, Any]:
+    attributes = {
+        names.AGENT_PROCESS: agent.process,
+        names.AGENT_SESSION: agent.session,
+        names.AGENT_TURNS: agent.turns,
+        names.AGENT_COST: agent.cost,
+    }
+    return {name: value for name, value in attributes.items() if value is not None}
 
 
 def _outcome_attributes(outcome: Outcome, *, complete: bool) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from proxy.call import Call
+from proxy.call import Call, ToolWatch
 from translators.errors import ExecutionPlatformError
 from translators.fidelity import Report
 from translators.protocol import Outcome
@@ -81,6 +81,16 @@ class AttemptSpan(Protocol):
         """Trace context for the provider: the attempt's own, never the caller's."""
         ...
 
+    @property
+    def traceparent(self) -> str | None:
+        """The attempt's context for an agent of ours; None: there is no agent, or no trace."""
+        ...
+
+    @property
+    def watch(self) -> ToolWatch | None:
+        """Wants to know of an agent's tools; None: there is no agent, or nothing is recorded."""
+        ...
+
     def first_chunk(self, seconds: float) -> None:
         """Note the first part of the answer, `seconds` after the start."""
         ...
@@ -130,6 +140,8 @@ class Telemetry(Protocol):
 
 class _NoAttempt:
     carrier: Mapping[str, str] = {}
+    traceparent: str | None = None
+    watch: ToolWatch | None = None
 
     def first_chunk(self, seconds: float) -> None:
         pass
