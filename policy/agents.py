@@ -11,20 +11,38 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from policy.rows import Row, VariableNames, has_secret, problem
+from policy.spelling import did_you_mean, listed
 
 __all__ = ["AgentRow", "McpServerRow"]
 
 _TOOL = re.compile(r"[A-Z][A-Za-z]*(\([^()\n]+\))?")
 _SERVER = re.compile(r"[a-z][a-z0-9_-]*")
+_SUBAGENTS = frozenset({"Agent", "Task"})
+_KNOWN = (
+    *("Bash", "Edit", "Glob", "Grep", "NotebookEdit", "Read"),
+    *("WebFetch", "WebSearch", "Write"),
+)
+"""The tools of CLI 2.1.330 that work without a terminal and within one request. Of one that it does
+not have it would say nothing."""
 _RESERVED = "c"
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
 
 
 def _tool(name: str) -> str:
+    if name.partition("(")[0] in _SUBAGENTS:
+        raise problem(
+            "an agent has no agents of its own: what they spend would be in no answer's `usage`",
+            "Remove it.",
+        )
     if not _TOOL.fullmatch(name):
         raise problem(
             "this is not a tool of the Claude CLI",
             "Write its name, for instance `Read`, or a rule such as `Bash(git log:*)`.",
+        )
+    if (tool := name.partition("(")[0]) not in _KNOWN:
+        raise problem(
+            f"the Claude CLI has no tool `{tool}` for an agent",
+            f"{did_you_mean(tool, _KNOWN)} Known: {listed(_KNOWN)}.".lstrip(),
         )
     return name
 
@@ -116,6 +134,15 @@ class AgentRow(Row):
     max_turns: int = Field(default=10, ge=1, le=1000)
     max_budget_usd: float | None = Field(default=None, gt=0)
     environment: VariableNames = ()
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The environment variables that it needs of ours, all together."""
+        servers = self.mcp_servers.values()
+        return frozenset(self.environment).union(
+            *(server.environment for server in servers),
+            *(server.headers_env.values() for server in servers),
+        )
 
     @field_validator("working_directory")
     @classmethod

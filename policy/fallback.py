@@ -92,7 +92,7 @@ def next_step(
     | passing, `retry-after` longer | next target | fail |
     | passing, no `retry-after` | next target | 0.5 s, same target once more |
     | timeout, protocol, conflict, quota, 408, untranslatable | next target | fail |
-    | anything else | fail | fail |
+    | anything else, or an agent's tools have run | fail | fail |
 
     "Passing" is rate limit, overload, network and server failure. No wait is longer than the
     time that is left; without time left, nothing is tried.
@@ -119,7 +119,7 @@ def next_step(
 def _rule(error: ExecutionPlatformError) -> _Rule:
     if isinstance(error, TranslationError):
         return _ELSEWHERE
-    if not isinstance(error, ProviderError):
+    if not isinstance(error, ProviderError) or error.had_effects:
         return _FINAL
     # 408: the provider waited for our request in vain, whatever kind its dialect makes of it.
     return _ELSEWHERE if error.status == 408 else _RULES[error.kind]

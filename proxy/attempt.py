@@ -131,6 +131,8 @@ class Attempt:
 
     def failed(self, error: BaseException) -> None:
         """Say that the attempt is over because of `error`."""
+        if isinstance(error, ProviderError) and self.call.had_effects:
+            error.had_effects = True
         if isinstance(error, ProviderError | TranslationError):
             # A translation can fail here only where the provider refused the first one.
             self.end("upstream_error", error)

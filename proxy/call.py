@@ -1,7 +1,7 @@
 """One call of a provider: what goes along with it, and what is learned from it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from translators.fidelity import Report
@@ -86,6 +86,7 @@ class Call:
             same collector; a provider may see `carrier` alone. None: nothing is traced.
         watch: Told of the tools that an agent runs; None: nobody wants to know.
         agent: What became of an agent's run; None: no agent was asked.
+        had_effects: Whether a tool was run: asking once more would run it once more.
     """
 
     carrier: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -100,6 +101,7 @@ class Call:
     traceparent: str | None = None
     watch: ToolWatch | None = None
     agent: AgentFacts | None = None
+    had_effects: bool = False
 
     def encode(self, body: Mapping[str, Any]) -> bytes:
         """Return the body of a request as JSON."""
@@ -109,8 +111,14 @@ class Call:
         """Say what is known of an agent's run, once for each."""
         self.agent = facts if self.agent is None else self.agent.and_also(facts)
 
+    def agent_spent(self, turns: int | None, cost: float | None) -> None:
+        """Say what a run that is over came to, in calls of the model and in US dollars."""
+        agent = self.agent or AgentFacts()
+        self.agent = replace(agent, turns=_sum(agent.turns, turns), cost=_sum(agent.cost, cost))
+
     def tool_started(self, id: str, name: str) -> None:
         """Say that an agent runs a tool; `id` is that of the model's call."""
+        self.had_effects = True
         if self.watch is not None:
             self.watch.started(id, name)
 

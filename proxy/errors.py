@@ -50,9 +50,10 @@ def error_response(error: ExecutionPlatformError) -> Response:
         # The rest of the body is not worth reading.
         headers["connection"] = "close"
     if isinstance(error, NoProvider) or (
-        isinstance(error, ProviderError) and error.kind in ("auth", "quota")
+        isinstance(error, ProviderError) and (error.kind in ("auth", "quota") or error.had_effects)
     ):
-        # A status that the official SDKs would retry, for a cause that no retry removes.
+        # A status that the official SDKs would retry, for a cause that no retry removes, or where
+        # what an agent has done would be done once more.
         headers["x-should-retry"] = "false"
     return Response(encode(error.to_wire()), status_code=status, headers=headers)
 

@@ -97,7 +97,12 @@ def load_configuration() -> Configuration:
             os.environ.setdefault(name, value)
     settings = load_settings(environment)
     check_reasoning_store(settings)
-    return Configuration(settings, load_policy(settings.policy, environment), environment)
+    policy = load_policy(settings.policy, environment)
+    for row in policy.providers.values():
+        # Agents' processes get what they need of the process's own variables.
+        for name in () if row.agent is None else row.agent.variables & environment.keys():
+            os.environ.setdefault(name, environment[name])
+    return Configuration(settings, policy, environment)
 
 
 @asynccontextmanager

@@ -203,6 +203,8 @@ class ProviderError(ExecutionPlatformError):
         native_type: The provider's own name for the error, or None.
         provider: The provider's name in the policy; set by the engine.
         request_id: The provider's id of the failed request, or None.
+        had_effects: Whether an agent's tools have run by then: asking again, or another provider,
+            would have it all done once more.
         should_retry: Whether the provider said that a retry may help, or None where it said
             nothing (`x-should-retry`).
     """
@@ -229,6 +231,7 @@ class ProviderError(ExecutionPlatformError):
         self.native_type = native_type
         self.request_id = request_id
         self.provider: str | None = None
+        self.had_effects = False
         self.should_retry: bool | None = None
 
 

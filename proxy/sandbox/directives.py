@@ -21,7 +21,7 @@ FAILURES = ("context", "quota")
 # A typing mistake in a number is not to fill the memory.
 _MOST = 1_000_000
 _OPENING = "[sandbox"
-_GROUP_KEYS = ("provider", "times", "key")
+_GROUP_KEYS = ("provider", "after", "times", "key")
 
 
 class DirectiveError(Exception):
@@ -70,7 +70,7 @@ class Directives:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One bracket: its values, and its text as the default key for `times`."""
+    """One bracket: its values, and its text as the default key for `after` and `times`."""
 
     values: JsonObject
     text: str
@@ -167,6 +167,7 @@ _READERS: dict[str, tuple[_Reader, str]] = {
     "cached": (_whole, "a number of tokens"),
     "cache_write": (_whole, "a number of tokens"),
     "provider": (_provider, _or(PROVIDERS)),
+    "after": (_positive, _COUNT),
     "times": (_positive, _COUNT),
     "key": (_text, "a word"),
 }
@@ -268,17 +269,18 @@ def _json_end(text: str, position: int) -> int:
 def resolve(groups: list[Group], provider: str, attempts: dict[str, int]) -> Directives:
     """Merge the groups that apply to this request of `provider`.
 
-    `attempts` counts the uses of each `times` group and is updated here.
+    `attempts` counts the uses of each group with `after` or `times` and is updated here.
     """
     merged: JsonObject = {}
     for group in groups:
         if group.values.get("provider", provider) != provider:
             continue
+        after: int = group.values.get("after", 0)
         times: int | None = group.values.get("times")
-        if times is not None:
+        if after or times is not None:
             key: str = group.values.get("key", group.text)
             attempts[key] = used = attempts.get(key, 0) + 1
-            if used > times:
+            if used <= after or (times is not None and used > after + times):
                 continue
         merged.update(group.values)
     return Directives(**{k: v for k, v in merged.items() if k not in _GROUP_KEYS})

@@ -19,6 +19,7 @@ from proxy.claude_cli import find_cli
 from proxy.http import HttpClient, HttpTransport
 from proxy.provider import Prepared, Provider
 from proxy.providers.claude_agent import AgentProvider
+from proxy.providers.claude_agent.otlp_relay import OtlpRelay
 from proxy.providers.claude_agent.settings import AgentSettings
 from proxy.providers.claude_agent.surroundings import PREFIX
 from proxy.providers.claude_agent.transport import AgentTransport
@@ -52,7 +53,9 @@ class Agent:
         self.transport = transport
         self.sandbox = sandbox
         self.provider: AgentProvider = Provider(
-            ClaudeAgentTranslator(), transport, error_map(error_from_response)
+            ClaudeAgentTranslator(runs=transport.settings.agent is not None),
+            transport,
+            error_map(error_from_response),
         )
         self.report = Report()
 
@@ -87,9 +90,11 @@ class Agent:
         self.report = prepared.report
         return prepared
 
-    async def whole(self, text: str | None = None, /, **chat: Any) -> ChatCompletion:
+    async def whole(
+        self, text: str | None = None, /, *, call: Call | None = None, **chat: Any
+    ) -> ChatCompletion:
         """Ask, and wait for the answer."""
-        completion = await self.prepare(text, **chat).complete(Call())
+        completion = await self.prepare(text, **chat).complete(call or Call())
         return ChatCompletion.model_validate_json(completion.data)
 
     async def streamed(self, text: str | None = None, /, **chat: Any) -> ChatCompletion:
@@ -99,9 +104,11 @@ class Agent:
             state.handle_chunk(ChatCompletionChunk.model_validate(chunk))
         return ChatCompletion.model_validate(state.current_completion_snapshot.model_dump())
 
-    async def chunks(self, text: str | None = None, /, **chat: Any) -> AsyncIterator[Json]:
+    async def chunks(
+        self, text: str | None = None, /, *, call: Call | None = None, **chat: Any
+    ) -> AsyncIterator[Json]:
         """Ask, and yield the chunks as they come."""
-        answer = await self.prepare(text, stream=True, **chat).open(Call())
+        answer = await self.prepare(text, stream=True, **chat).open(call or Call())
         try:
             async for batch in answer:
                 for chunk in batch:
@@ -111,7 +118,9 @@ class Agent:
 
 
 @asynccontextmanager
-async def running(*, base_url: str | None = None, **changes: Any) -> AsyncGenerator[Agent]:
+async def running(
+    *, base_url: str | None = None, relay: OtlpRelay | None = None, **changes: Any
+) -> AsyncGenerator[Agent]:
     """Run an agent before a sandbox of its own; on leaving nothing of it is left."""
     ticker = Ticker()
     client = HttpClient(ticker)
@@ -124,7 +133,7 @@ async def running(*, base_url: str | None = None, **changes: Any) -> AsyncGenera
             query="",
             timeouts=settings.timeouts,
         )
-        transport = AgentTransport(settings, api)
+        transport = AgentTransport(settings, api, relay)
         try:
             yield Agent(transport, sandbox)
         finally:

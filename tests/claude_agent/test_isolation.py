@@ -265,9 +265,9 @@ def test_the_operators_login_is_used_only_without_a_key(tmp_path: Path):
     assert login["NO_PROXY"] == "internal,127.0.0.1"
     assert environment(settings, places, token, api=api)["HOME"] == str(places.home)
     # `--bare` would not look for the login.
-    assert "--bare" not in flags(settings)
+    assert "--bare" not in flags(settings, places, ours)
     with_key = AgentSettings(cli=Path("claude"))
     private = environment(with_key, places, token, api=api)
     assert private["HOME"] == str(places.home)
     assert not {"CLAUDE_CODE_OAUTH_TOKEN", "OPENAI_API_KEY", "HTTPS_PROXY"} & set(private)
-    assert "--bare" in flags(with_key)
+    assert "--bare" in flags(with_key, places, ours)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ async def test_each_request_is_told_to_its_process_only():
                 {"role": "assistant", "content": f"answer {number}"},
                 {"role": "user", "content": "Hi [sandbox words=3]"},
             ]
-            tools = {"tools": TOOLS[:number]} if number else {}
+            tools: dict[str, Any] = {"tools": TOOLS[:number]} if number else {}
             await agent.whole(messages=messages, model=model, max_tokens=50 + number, **tools)
             body = agent.calls[-1]["body"]
             assert body["model"].startswith(model)

@@ -71,6 +71,19 @@ def test_times_counts_the_uses_of_a_key() -> None:
     assert attempts == {"k": 4}
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("after=2", [None, None, 500, 500, 500]),
+        ("after=1 times=2", [None, 500, 500, None, None]),
+    ],
+)
+def test_after_leaves_the_first_ones_alone(text: str, expected: list[int | None]) -> None:
+    attempts: dict[str, int] = {}
+    groups = extract(f"[sandbox fail=500 {text}]")[1]
+    assert [resolve(groups, "openai", attempts).fail for _ in range(5)] == expected
+
+
 def test_every_directive_is_documented() -> None:
     readme = (Path(directives.__file__).parent / "README.md").read_text()
     with pytest.raises(DirectiveError) as caught:

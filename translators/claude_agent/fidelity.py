@@ -7,7 +7,7 @@ experiment with claude-agent-sdk 0.2.187 and its CLI 2.1.330.
 from translators.anthropic_messages import fidelity as messages
 from translators.fidelity import Rule
 
-__all__ = ["RULES"]
+__all__ = ["AGENT_RULES", "ONCE", "RULES"]
 
 _MARKS = "the CLI marks the end of the prompt itself"
 _LATER = "by a text of the user's: the CLI takes only turns of user and assistant"
@@ -24,3 +24,18 @@ RULES: dict[str, Rule] = {
     "answer begun by the client": Rule("rejected", (), "the CLI asks for whole answers only"),
 }
 """The verdict on each top-level field, and on each kind of content."""
+
+_POLICYS = "an agent has the tools that its policy names, and no others"
+_TWICE = "an agent would do all that it does once more"
+
+AGENT_RULES: dict[str, Rule] = {
+    "functions": Rule("rejected", ([],), _POLICYS),
+    "max_completion_tokens": Rule("emulated", (), "holds for each call of the model, not for all"),
+    "max_tokens": Rule("emulated", (), "holds for each call of the model, not for all"),
+    "n": Rule("rejected", (1,), _TWICE),
+    "tools": Rule("rejected", ([],), _POLICYS),
+}
+"""Where the verdict is another one if the policy opens tools of this machine to the agent."""
+
+ONCE = f"its form would have to be checked and asked for again: {_TWICE}"
+"""Why an agent is asked for no form of JSON that the API does not see to itself."""

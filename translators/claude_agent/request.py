@@ -7,6 +7,7 @@
    once more: the CLI must know who carries a call out, so that it waits for the result.
 3. The CLI takes turns of user and assistant alone, the last one the user's.
 4. The CLI puts cache marks of its own behind the prompt, and the API takes four: the client's go.
+5. An agent brings its own tools: a client's are refused, and stubs for calls of the past left out.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from typing import Any
 
 from translators.anthropic_messages.models import ModelProfile, profile_of
 from translators.anthropic_messages.request import to_native as to_messages_api
-from translators.claude_agent.fidelity import RULES
+from translators.claude_agent.fidelity import AGENT_RULES, ONCE, RULES
 from translators.fidelity import Report, ReportBuilder
 from translators.protocol import Translated
 from translators.wire.request import ChatCompletionRequest
@@ -28,6 +29,7 @@ Block = dict[str, Any]
 
 ALIASES = frozenset({"default", "fable", "haiku", "mythos", "opus", "sonnet"})
 _TOLD_OTHERWISE = frozenset({"model", "messages", "system", "stream"})
+_TOOLS = frozenset({"tools", "tool_choice"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +65,22 @@ def to_native(
     model: str,
     default_max_tokens: int | None = None,
     profiles: Callable[[str], ModelProfile] = profile_by_name,
+    runs: bool = False,
 ) -> Translated[AgentRequest]:
     """Return the native request for `model`.
+
+    Args:
+        chat: The request.
+        model: Its name or alias.
+        default_max_tokens: The limit of an answer where `chat` sets none.
+        profiles: What a model accepts, by its name.
+        runs: Whether an agent is asked, which runs tools of its own.
 
     Raises:
         TranslationError: It cannot be expressed.
     """
     own = ReportBuilder(DIALECT)
-    fields = chat.model_dump(include={"web_search_options"}, exclude_unset=True)
-    own.apply(fields.items(), RULES)
+    _judge(chat, own, runs=runs)
     translated = to_messages_api(
         chat,
         model=model,
@@ -81,21 +90,38 @@ def to_native(
     body, headers = translated.request.body, translated.request.headers
     if _unmark(body):
         own.emulated("cache_control")
-    tools: list[Block] = body.get("tools", [])
+    if runs and translated.contract is not None:
+        raise own.reject("response_format", ONCE)
+    tools: list[Block] = [] if runs else body.get("tools", [])
+    omitted = _TOLD_OTHERWISE | _TOOLS if runs else _TOLD_OTHERWISE
     request = AgentRequest(
         model=model,
         system=tuple(block["text"] for block in body.get("system", ())),
         turns=tuple(body["messages"]),
         tools=tuple(tool["name"] for tool in tools),
-        extra={name: value for name, value in body.items() if name not in _TOLD_OTHERWISE},
+        extra={name: value for name, value in body.items() if name not in omitted},
         betas=headers.get("anthropic-beta", ""),
     )
+    report = _joined(translated.report, own.build())
+    if runs:
+        report = replace(report, emulated=tuple(p for p in report.emulated if p not in _TOOLS))
     return Translated(
         request,
-        _joined(translated.report, own.build()),
+        report,
         choices=translated.choices,
         contract=translated.contract,
     )
+
+
+def _judge(chat: ChatCompletionRequest, report: ReportBuilder, *, runs: bool) -> None:
+    """Give the fields their verdict that have another one here than at the Messages API."""
+    rules = {**RULES, **AGENT_RULES} if runs else RULES
+    names = {"web_search_options", *(AGENT_RULES if runs else ())}
+    fields = chat.model_dump(include=names, exclude_unset=True)
+    report.apply(fields.items(), rules)
+    for name, value in fields.items():
+        if runs and value is not None and rules[name].verdict == "emulated":
+            report.emulated(name)
 
 
 def _through_the_cli(profile: ModelProfile) -> ModelProfile:

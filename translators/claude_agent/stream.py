@@ -6,6 +6,8 @@ They are the Messages API's own, and a translator for these exists; two things d
    what the CLI would do next: it is ended there.
 2. Where the API's stream breaks off, the CLI closes it with events of its own, whose stop reason
    is null. They are not the end of an answer: the result that follows says what happened.
+
+The answer of an agent, which runs tools of its own, is made of several messages: `run`.
 """
 
 from collections.abc import Mapping
@@ -13,6 +15,7 @@ from typing import Any
 
 from translators.anthropic_messages.stream import AnthropicMessagesStream
 from translators.claude_agent.request import AgentRequest
+from translators.claude_agent.run import OneMessage, ends_run, limit_of, stop_reason
 from translators.json import encode
 from translators.protocol import Chunk, Outcome, ResponseContext
 from translators.sse import ServerSentEvent
@@ -20,25 +23,29 @@ from translators.sse import ServerSentEvent
 __all__ = ["ClaudeAgentStream", "is_end"]
 
 _STOP = ServerSentEvent(b"message_stop", b'{"type":"message_stop"}')
+# Of the API's own reasons the one that means the same: there was no more to be had.
+_LIMITED = {"type": "message_delta", "delta": {"stop_reason": "max_tokens"}, "usage": None}
 
 
 def is_end(event: Mapping[str, Any]) -> bool:
     """Return whether an answer is whole with this event."""
-    return event.get("type") == "message_delta" and _stop_reason(event) is not None
-
-
-def _stop_reason(event: Mapping[str, Any]) -> Any:
-    delta = event.get("delta")
-    return delta.get("stop_reason") if isinstance(delta, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return event.get("type") == "message_delta" and stop_reason(event) is not None
 
 
 class ClaudeAgentStream:
-    """Stream translator of what the CLI passes on."""
+    """Stream translator of what the CLI passes on.
 
-    __slots__ = ("_broken", "_inner")
+    Args:
+        context: The facts that the provider does not supply.
+        runs: Whether an agent answers, which runs tools of its own.
+    """
 
-    def __init__(self, context: ResponseContext) -> None:
+    __slots__ = ("_broken", "_inner", "_limit", "_run")
+
+    def __init__(self, context: ResponseContext, *, runs: bool = False) -> None:
         self._inner = AnthropicMessagesStream(context)
+        self._run = OneMessage() if runs else None
+        self._limit: str | None = None
         self._broken = False
 
     @property
@@ -66,14 +73,20 @@ class ClaudeAgentStream:
         if kind == "message_stop":
             # The end is made where the stop reason comes; without one there is none.
             return []
-        if kind == "message_delta" and _stop_reason(event) is None:
+        if self._run is not None and (limit := limit_of(event)) is not None:
+            self._limit = limit
+            return self._feed(_LIMITED) + self._inner.feed(_STOP)
+        if kind == "message_delta" and stop_reason(event) is None:
             self._broken = True
         if self._broken:
             return []
-        chunks = self._inner.feed(ServerSentEvent(b"", encode(event)))
-        if is_end(event):
-            chunks += self._inner.feed(_STOP)
-        return chunks
+        if self._run is None:
+            chunks = self._feed(event)
+            over = is_end(event)
+        else:
+            chunks = [chunk for one in self._run.take(event) for chunk in self._feed(one)]
+            over = ends_run(event)
+        return chunks + self._inner.feed(_STOP) if over else chunks
 
     def end(self) -> list[Chunk]:
         """Say that the stream is over; return the last chunks.
@@ -81,4 +94,10 @@ class ClaudeAgentStream:
         Raises:
             StreamTruncated: No stop reason has come.
         """
-        return self._inner.end()
+        chunks = self._inner.end()
+        if self._limit is not None:
+            self.outcome.native_finish_reason = self._limit
+        return chunks
+
+    def _feed(self, event: Mapping[str, Any]) -> list[Chunk]:
+        return self._inner.feed(ServerSentEvent(b"", encode(event)))

@@ -31,10 +31,12 @@ class ClaudeAgentTranslator:
         default_max_tokens: The output limit of requests that set none; None for the model's own
             ceiling.
         profiles: What a model accepts, by its name.
+        runs: Whether an agent is asked, which runs tools of its own.
     """
 
     default_max_tokens: int | None = None
     profiles: Callable[[str], ModelProfile] = profile_by_name
+    runs: bool = False
 
     def media_to_fetch(self, chat: ChatCompletionRequest) -> Sequence[str]:
         """Return the addresses that the Messages API does not fetch itself."""
@@ -51,6 +53,7 @@ class ClaudeAgentTranslator:
             model=model,
             default_max_tokens=self.default_max_tokens,
             profiles=self.profiles,
+            runs=self.runs,
         )
 
     def response(self, native: Sequence[AgentEvent], context: ResponseContext) -> Completion:
@@ -59,7 +62,7 @@ class ClaudeAgentTranslator:
         Raises:
             ProviderError: They are not what the API promises, or not a whole answer.
         """
-        stream = ClaudeAgentStream(replace(context, include_usage=True))
+        stream = ClaudeAgentStream(replace(context, include_usage=True), runs=self.runs)
         chunks: list[Chunk] = []
         for event in native:
             chunks += stream.feed(event)
@@ -88,4 +91,4 @@ class ClaudeAgentTranslator:
         self, context: ResponseContext, request: AgentRequest | None = None
     ) -> ClaudeAgentStream:
         """Return a fresh stream translator for one answer."""
-        return ClaudeAgentStream(context)
+        return ClaudeAgentStream(context, runs=self.runs)

@@ -12,8 +12,10 @@ from typing import Any
 
 from claude_agent_sdk import Transport
 
+from proxy.providers.claude_agent.account import Account
 from proxy.providers.claude_agent.errors import UnknownCli
 from proxy.providers.claude_agent.process import CliProcess
+from translators.claude_agent.run import ends_run
 from translators.claude_agent.stream import is_end
 from translators.errors import ProviderError
 
@@ -26,14 +28,24 @@ class Channel(Transport):
     """A transport of the SDK over a running process, for one conversation.
 
     Args:
-        process: Killed with the end of the answer.
+        process: Killed with the end of the answer, unless it has something to tell after that.
         initial: Added to the frame that initializes the CLI; None: nothing.
+        runs: Whether it runs tools of its own: then an answer takes several messages.
+
+    Attributes:
+        silent: Set when the process has said all that is wanted of it.
     """
 
-    def __init__(self, process: CliProcess, initial: dict[str, Any] | None) -> None:
+    def __init__(
+        self, process: CliProcess, initial: dict[str, Any] | None, *, runs: bool = False
+    ) -> None:
         self._process = process
         self._initial = initial
+        self._runs = runs
+        self._account = Account(process.door.call, parked=process.parked, runs=runs)
+        self._over = False
         self._asked: dict[str, asyncio.Future[None]] = {}
+        self.silent = asyncio.Event()
 
     async def connect(self) -> None:
         """Nothing to do: the process runs."""
@@ -69,19 +81,48 @@ class Channel(Transport):
             async for frame in self._process.frames():
                 if self._is_ours(frame):
                     continue
-                if _ends(frame):
-                    # What it would do next has no way out any more.
-                    self._process.kill()
+                self._account.take(frame)
+                answered = self._over
+                if not answered and self._ends(frame):
+                    self._end()
+                if self._runs or not answered:
                     yield frame
+                if self._over and self._is_last(frame):
                     return
-                yield frame
-            await self._process.ended()
-            raise self._process.failure()
+            if not self._over:
+                await self._process.ended()
+                raise self._process.failure()
         except ProviderError as error:
             for taken in self._asked.values():
                 if not taken.done():
                     taken.set_exception(error)
             raise
+        finally:
+            self.silent.set()
+
+    def _ends(self, frame: dict[str, Any]) -> bool:
+        if frame.get("type") != "stream_event" or frame.get("parent_tool_use_id") is not None:
+            return False
+        event = frame.get("event", {})
+        return ends_run(event) if self._runs else is_end(event)
+
+    def _end(self) -> None:
+        """See to it that what the process would do next has no way out any more."""
+        self._over = True
+        self._process.door.shut()
+        if not self._lingers:
+            self._process.kill()
+
+    @property
+    def _lingers(self) -> bool:
+        """Whether the process has something to tell after its answer: its cost, or its spans."""
+        return self._runs or self._process.door.reports
+
+    def _is_last(self, frame: dict[str, Any]) -> bool:
+        """Whether nothing that is wanted comes after `frame`."""
+        if not self._lingers or frame.get("type") == "result":
+            return True
+        return not self._runs and frame.get("event", {}).get("type") == "message_stop"
 
     def _is_ours(self, frame: dict[str, Any]) -> bool:
         """Settle what we asked ourselves; return whether `frame` was about that."""
@@ -108,11 +149,3 @@ class Channel(Transport):
 
     async def end_input(self) -> None:
         """Nothing to do: the process is killed when its answer is there."""
-
-
-def _ends(frame: dict[str, Any]) -> bool:
-    return (
-        frame.get("type") == "stream_event"
-        and frame.get("parent_tool_use_id") is None
-        and is_end(frame.get("event", {}))
-    )

@@ -6,8 +6,9 @@ This module loads the SDK, which takes about a second: it is imported when it is
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from claude_agent_sdk import (
     ClaudeAgentOptions,
@@ -26,11 +27,15 @@ from proxy.providers.claude_agent.process import CliProcess
 from proxy.providers.claude_agent.telling import SERVER, flag_settings, initial
 from translators.claude_agent.errors import error_from_result
 from translators.claude_agent.request import AgentRequest
+from translators.claude_agent.run import LIMITS, ends_run, run_limit
 from translators.errors import ProviderError
 
 __all__ = ["Conversation"]
 
 Block = dict[str, Any]
+
+_LAST_SECONDS: Final = 1.0
+"""How long a process may take to say what is wanted of it after its answer: a few milliseconds."""
 
 
 class Conversation:
@@ -40,17 +45,26 @@ class Conversation:
         process: Runs, and has served nobody. A parked one has not been told anything either.
         request: What it is told.
         environment: Variables for this request alone.
+        runs: Whether the process runs tools of its own.
     """
 
     def __init__(
-        self, process: CliProcess, request: AgentRequest, environment: Mapping[str, str]
+        self,
+        process: CliProcess,
+        request: AgentRequest,
+        environment: Mapping[str, str],
+        *,
+        runs: bool = False,
     ) -> None:
         self._process = process
         self._request = request
         self._environment = environment
-        self._channel = Channel(process, initial(request) if process.parked else None)
+        self._runs = runs
+        told = initial(request) if process.parked else None
+        self._channel = Channel(process, told, runs=runs)
         self._client = ClaudeSDKClient(_options(request.tools), transport=self._channel)
         self._messages: AsyncGenerator[Message] | None = None
+        self._reading = False
         self._first: asyncio.Task[Block | None] | None = None
 
     async def begin(self) -> None:
@@ -86,6 +100,21 @@ class Conversation:
             return await first
         return await self._next_event()
 
+    @property
+    def reports(self) -> bool:
+        """Whether the process has spans to tell of after its answer."""
+        return self._process.alive and self._process.door.reports
+
+    async def finish(self) -> None:
+        """End the process when it has reported; for a conversation that is answered."""
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_SECONDS):
+                    await self._channel.silent.wait()
+            await self._process.finish()
+        finally:
+            await self.close()
+
     def kill(self) -> None:
         """Kill the process, and with it the call of the API."""
         self._process.kill()
@@ -97,7 +126,8 @@ class Conversation:
             if self._first is not None:
                 self._first.cancel()
                 await asyncio.wait([self._first])
-            if self._messages is not None:
+            if self._messages is not None and not self._reading:
+                # Whoever is reading finds that the process is gone.
                 await self._messages.aclose()
             await self._client.disconnect()
         finally:
@@ -119,10 +149,35 @@ class Conversation:
         while (message := await self._next()) is not None:
             if isinstance(message, StreamEvent):
                 if message.parent_tool_use_id is None:
-                    return message.event
+                    return await self._event(message.event)
             elif isinstance(message, ResultMessage):
-                raise self._reason(error_from_result(asdict(message)))
+                return self._without_end(message)
         return None
+
+    async def _event(self, event: Block) -> Block:
+        if self._runs and ends_run(event):
+            # The answer is whole, whatever becomes of the process now: what it has cost is told
+            # a moment later.
+            with suppress(ProviderError, TimeoutError):
+                async with asyncio.timeout(_LAST_SECONDS):
+                    while (message := await self._next()) is not None:
+                        if isinstance(message, ResultMessage):
+                            break
+        return event
+
+    def _without_end(self, result: ResultMessage) -> Block:
+        """Return the event for a run that its policy has ended; nothing else ends so.
+
+        Raises:
+            ProviderError: It failed.
+        """
+        door = self._process.door
+        if self._runs and door.error is None:
+            if result.subtype in LIMITS:
+                return dict(run_limit(result.subtype))
+            if door.exhausted:
+                return dict(run_limit("error_max_turns"))
+        raise self._reason(error_from_result(asdict(result)))
 
     async def _replay(self, turn: Block) -> None:
         """Tell a turn of the past.
@@ -147,10 +202,13 @@ class Conversation:
     async def _next(self) -> Message | None:
         if self._messages is None:
             raise RuntimeError("The conversation has not begun.")
+        self._reading = True
         try:
             return await anext(self._messages, None)
         except (ClaudeSDKError, ProviderError) as error:
             raise self._reason(error) from error
+        finally:
+            self._reading = False
 
     def _reason(self, error: ClaudeSDKError | ProviderError) -> ProviderError:
         """Return why it failed: what was seen at the gate says more than the CLI does."""

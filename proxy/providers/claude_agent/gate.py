@@ -10,6 +10,8 @@
 4. Status, id and error of the API's answer are read here, where they are whole: of a refusal the
    CLI tells some text. Here, too, the call gets the trace context of its attempt, and it ends with
    its process.
+5. What a process reports of its own spans comes to its door, too, and goes on to the collector
+   (`otlp_relay`), also after its answer.
 """
 
 import asyncio
@@ -24,7 +26,9 @@ from starlette.types import Receive, Scope, Send
 from proxy.call import Call
 from proxy.http import HttpStatusError, HttpTransport
 from proxy.loopback import TRANSPORT, LoopbackServer
+from proxy.providers.claude_agent.cli_telemetry import sampled
 from proxy.providers.claude_agent.errors import UnknownCli
+from proxy.providers.claude_agent.otlp_relay import MAX_REPORT, Expected, OtlpRelay
 from translators.anthropic_messages.errors import error_from_response
 from translators.claude_agent.request import AgentRequest
 from translators.claude_agent.told import difference
@@ -37,6 +41,7 @@ MAX_BODY: Final = 64 * 1024 * 1024
 """Bytes of a call. The API takes half of that."""
 
 _PATH: Final = "v1/messages"
+_REPORTS: Final = "v1/traces"
 _REFUSED: Final = (
     b'{"type":"error","error":{"type":"permission_error",'
     b'"message":"This process has no call of the API left."}}'
@@ -58,10 +63,14 @@ class Gate:
     Args:
         api: To the API, with the key if there is one.
         has_key: Whether it is `api` that has the credential; else the CLI brings its own.
+        relay: Takes what processes report of their spans; None: they report nothing.
     """
 
-    def __init__(self, api: HttpTransport, *, has_key: bool) -> None:
+    def __init__(
+        self, api: HttpTransport, *, has_key: bool, relay: OtlpRelay | None = None
+    ) -> None:
         self._api = api
+        self.relay = relay
         self._dropped = _OURS | ({"x-api-key", "authorization"} if has_key else set[str]())
         self._doors: dict[str, Door] = {}
         self._server = LoopbackServer(self._serve)
@@ -105,15 +114,20 @@ class Gate:
             with suppress(OSError):
                 await self._opening
             await self._server.aclose()
+        if self.relay is not None:
+            await self.relay.aclose()
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         name, _, path = scope["path"].removeprefix("/").partition("/")
         door = self._doors.get(name)
-        if door is None or scope["method"] != "POST" or path != _PATH:
+        if door is None or scope["method"] != "POST" or path not in (_PATH, _REPORTS):
             # The CLI looks now and then whether there is anybody.
             await _answer(send, 404, b"")
             return
-        body = await _body(receive)
+        if path == _REPORTS:
+            await self._take_report(door, receive, send)
+            return
+        body = await _body(receive, MAX_BODY)
         if body is None:
             door.fail(ProviderError(f"The call is larger than {MAX_BODY} bytes.", kind="too_large"))
             await _answer(send, 413, _REFUSED)
@@ -121,6 +135,13 @@ class Gate:
             await _answer(send, 403, _REFUSED)
         else:
             await self._pass_on(door, body, scope, receive, send)
+
+    async def _take_report(self, door: "Door", receive: Receive, send: Send) -> None:
+        report = await _body(receive, MAX_REPORT)
+        if self.relay is not None and report is not None:
+            self.relay.take(report, door.expected)
+        # An empty `ExportTraceServiceResponse`: nobody may wait for the collector.
+        await _answer(send, 200, b"", b"application/x-protobuf")
 
     async def _pass_on(
         self, door: "Door", body: bytes, scope: Scope, receive: Receive, send: Send
@@ -175,8 +196,10 @@ class Door:
     Attributes:
         name: Known to its process alone.
         call: What goes along with a call, and what is learned from its answer.
+        expected: What its process is to report of.
         error: Why a call failed; None: none has.
         admitted: Set when the first call has been let through.
+        exhausted: Whether a call was refused because there were enough of them.
         answered: Whether an answer has begun: then the CLI tells what came of it before it failed.
         passing: The call that is being made.
         on_failure: Called where a call fails before its answer has begun.
@@ -188,8 +211,10 @@ class Door:
         self._told: AgentRequest | None = None
         self.name = secrets.token_urlsafe(24)
         self.call = Call()
+        self.expected = Expected(None)
         self.error: ProviderError | None = None
         self.admitted = asyncio.Event()
+        self.exhausted = False
         self.answered = False
         self.passing: asyncio.Task[None] | None = None
         self.on_failure: Callable[[], None] | None = None
@@ -199,13 +224,30 @@ class Door:
         """What the process takes for the API's base URL."""
         return f"{self._gate.url}/{self.name}"
 
-    def expect(self, request: AgentRequest, call: Call, *, calls: int = 1) -> None:
-        """Let `calls` calls pass, the first of which must say what `request` does."""
-        self._told, self.call, self._left = request, call, calls
+    @property
+    def reports(self) -> bool:
+        """Whether its process has spans to tell of, for which it must live a moment longer."""
+        return self._gate.relay is not None and sampled(self.call.traceparent)
+
+    def expect(self, request: AgentRequest, call: Call, *, calls: int | None = None) -> None:
+        """Let calls pass, the first of which must say what `request` does.
+
+        Args:
+            request: What the process is told.
+            call: What goes along.
+            calls: How many an agent may make; None: no agent, so there is one.
+        """
+        self._told, self.call = request, call
+        self._left = 1 if calls is None else calls
+        history = sum(turn["role"] == "user" for turn in request.turns) - 1
+        self.expected = Expected(call.traceparent, history=history, tools=calls is not None)
 
     def admits(self, body: bytes) -> bool:
         """Whether a call may pass; one that may counts."""
-        if self._left <= 0 or self.error is not None:
+        if self.error is not None:
+            return False
+        if self._left <= 0:
+            self.exhausted = True
             return False
         self._left -= 1
         if self._told is not None:
@@ -227,9 +269,13 @@ class Door:
         if self.on_failure is not None and not self.answered:
             self.on_failure()
 
+    def shut(self) -> None:
+        """Let no further call pass; the one that is being made goes on."""
+        self._left = 0
+
     def close(self) -> None:
         """Let nothing pass any more, and end the call that is being made."""
-        self._left = 0
+        self.shut()
         self._gate.remove(self)
         if self.passing is not None:
             self.passing.cancel()
@@ -242,7 +288,7 @@ def _difference(body: bytes, told: AgentRequest) -> str | None:
         return "everything"
 
 
-async def _body(receive: Receive) -> bytes | None:
+async def _body(receive: Receive, most: int) -> bytes | None:
     """Return the whole body of a call; None where it is too large. What is cut is not JSON."""
     body = bytearray()
     more = True
@@ -250,7 +296,7 @@ async def _body(receive: Receive) -> bytes | None:
         message = await receive()
         body += message.get("body", b"")
         more = message.get("more_body", False)
-        if len(body) > MAX_BODY:
+        if len(body) > most:
             return None
     return bytes(body)
 
@@ -261,7 +307,7 @@ async def _left(receive: Receive) -> None:
         pass
 
 
-async def _answer(send: Send, status: int, body: bytes) -> None:
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+async def _answer(send: Send, status: int, body: bytes, kind: bytes = b"application/json") -> None:
+    headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -10,7 +10,9 @@ from typing import Any, Final
 
 import msgspec
 
+from proxy.providers.claude_agent.cli_telemetry import ENDING_SECONDS
 from proxy.providers.claude_agent.gate import Door
+from proxy.providers.claude_agent.reaper import kill_strays
 from proxy.providers.claude_agent.settings import AgentSettings
 from proxy.providers.claude_agent.surroundings import (
     SECRETS,
@@ -18,6 +20,7 @@ from proxy.providers.claude_agent.surroundings import (
     environment,
     flags,
     session_files,
+    working_directory,
 )
 from translators.errors import ProviderError
 from translators.json import UNREADABLE
@@ -54,10 +57,12 @@ class CliProcess:
         *,
         door: Door,
         parked: bool,
+        agent: bool,
     ) -> None:
         self._process = process
         self._places = places
         self._told = told
+        self._agent = agent
         self.door = door
         self.parked = parked
         door.on_failure = self.kill
@@ -90,12 +95,12 @@ class CliProcess:
             more = ["--system-prompt", ""] if write is None else write(places)
             process = await asyncio.create_subprocess_exec(
                 str(settings.cli),
-                *flags(settings),
+                *flags(settings, places, os.environ),
                 *more,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                cwd=places.cwd,
+                cwd=working_directory(settings, places),
                 env=told,
                 start_new_session=True,
             )
@@ -111,7 +116,14 @@ class CliProcess:
             door.close()
             places.remove()
             raise
-        return cls(process, places, told, door=door, parked=write is None)
+        return cls(
+            process,
+            places,
+            told,
+            door=door,
+            parked=write is None,
+            agent=settings.agent is not None,
+        )
 
     @property
     def pid(self) -> int:
@@ -178,6 +190,17 @@ class CliProcess:
                 await asyncio.wait([self._listening])
         self.kill()
 
+    async def finish(self) -> None:
+        """Ask it to end by itself, so that it reports; kill it where it takes too long."""
+        self.door.shut()
+        if self.alive:
+            with suppress(ProcessLookupError):
+                self._process.terminate()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ENDING_SECONDS):
+                await self._process.wait()
+        self.kill()
+
     def kill(self) -> None:
         """End it, what it started and its call of the API, now."""
         self.door.close()
@@ -204,6 +227,9 @@ class CliProcess:
             await asyncio.to_thread(self._clear)
 
     def _clear(self) -> None:
+        if self._agent:
+            # Its tools run in sessions of their own, where killing its group does not reach them.
+            kill_strays(self._places)
         for path in session_files(self.pid, self._told):
             path.unlink(missing_ok=True)
         self._places.remove()

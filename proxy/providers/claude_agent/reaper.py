@@ -14,7 +14,10 @@ from pathlib import Path
 
 from proxy.providers.claude_agent.surroundings import PREFIX, Places
 
-__all__ = ["reap"]
+__all__ = ["kill_strays", "reap"]
+
+_ROUNDS = 5
+"""How often strays are looked for: one may have started another before it was killed."""
 
 _NAME = re.compile(rf"{re.escape(PREFIX)}(\d+)-.+")
 
@@ -27,8 +30,27 @@ def reap() -> int:
     found = list(_orphaned(Path(tempfile.gettempdir())))
     for places in found:
         _kill(places)
+        kill_strays(places)
         places.remove()
     return len(found)
+
+
+def kill_strays(places: Places) -> None:
+    """Kill what an agent's tools have started and left running.
+
+    They are known by their environment, which names the private directory of the agent's process.
+    Nothing is found where the system does not tell (macOS), nor what has scrubbed its environment.
+    """
+    mark = f"{places.root}{os.sep}".encode()
+    for _ in range(_ROUNDS):
+        found = False
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            with suppress(OSError):
+                if mark in path.read_bytes():
+                    os.kill(int(path.parent.name), signal.SIGKILL)
+                    found = True
+        if not found:
+            return
 
 
 def _orphaned(folder: Path) -> Iterator[Places]:

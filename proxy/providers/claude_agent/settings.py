@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from policy.agents import AgentRow
 from policy.providers import Timeouts
 
 __all__ = ["AgentSettings"]
@@ -21,6 +22,7 @@ class AgentSettings:
         queue: How many more wait for their turn.
         patience: The longest wait for a turn.
         retry_after: When a request that was turned away may come again.
+        agent: What the policy opens to an agent; None: nothing, the model only answers.
     """
 
     cli: Path
@@ -31,3 +33,4 @@ class AgentSettings:
     queue: int = 32
     patience: float = 30.0
     retry_after: float = 5.0
+    agent: AgentRow | None = None

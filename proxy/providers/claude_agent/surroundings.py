@@ -6,7 +6,9 @@
    of its own, all empty, which go when it goes. A login that is kept in the operator's
    configuration is renewed there, so the CLI needs the operator's home, and the way to the server
    that renews it; its working directory is its own all the same.
-3. Its switches are those that were found, one by one, to keep it from doing what nobody asked for
+3. An agent's process has the tools, the working directory and the variables that its policy names
+   (`granted`), and no other's.
+4. Its switches are those that were found, one by one, to keep it from doing what nobody asked for
    (claude-agent-sdk 0.2.187, CLI 2.1.330): calls of other servers, retries and fallbacks of its
    own, files that a prompt names, reminders, marks in the prompt.
 """
@@ -19,9 +21,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from proxy.providers.claude_agent.cli_telemetry import telemetry_environment
+from proxy.providers.claude_agent.granted import granted_environment, granted_flags
 from proxy.providers.claude_agent.settings import AgentSettings
 
-__all__ = ["PREFIX", "SECRETS", "Places", "environment", "flags", "session_files"]
+__all__ = [
+    "PREFIX",
+    "SECRETS",
+    "Places",
+    "environment",
+    "flags",
+    "session_files",
+    "working_directory",
+]
 
 PREFIX: Final = "ep-claude-"
 """What the names of private directories begin with; our own process id follows."""
@@ -117,6 +129,14 @@ class Places:
         shutil.rmtree(self.root, ignore_errors=True)
 
 
+def working_directory(settings: AgentSettings, places: Places) -> Path:
+    """Return where a process works: in a directory of its own, unless the policy names one."""
+    agent = settings.agent
+    if agent is None or agent.working_directory is None:
+        return places.cwd
+    return Path(agent.working_directory)
+
+
 def environment(
     settings: AgentSettings, places: Places, ours: Mapping[str, str], *, api: str
 ) -> dict[str, str]:
@@ -130,12 +150,15 @@ def environment(
     """
     kept = {name: ours[name] for name in _KEPT if name in ours}
     temporary = str(places.temporary)
+    agent = settings.agent
     return {
+        **({} if agent is None else granted_environment(agent, ours)),
         **kept,
         **_identity(settings, places, ours),
         **_SWITCHES,
+        **telemetry_environment(ours, relay=api),
         "ANTHROPIC_BASE_URL": api,
-        "PWD": str(places.cwd),
+        "PWD": str(working_directory(settings, places)),
         "TMPDIR": temporary,
         "CLAUDE_CODE_TMPDIR": temporary,
     }
@@ -169,17 +192,22 @@ def session_files(pid: int, told: Mapping[str, str]) -> list[Path]:
     return list((folder / "sessions").glob(f"{pid}.*"))
 
 
-def flags(settings: AgentSettings) -> list[str]:
+def flags(settings: AgentSettings, places: Places, ours: Mapping[str, str]) -> list[str]:
     """Return the arguments of every process; all can read them, so none holds what a request says.
 
-    No built-in tool, no settings, no MCP server but ours, no slash command, no session on disk.
-    `--bare` leaves out hooks, memory files and reminders, but also the operator's login.
+    No settings, no slash command, no session on disk; no tool and no MCP server but ours, unless
+    the policy opens some. `--bare` leaves out hooks, memory files and reminders, but also the
+    operator's login, and most of the tools that an agent could use.
     """
-    bare = [] if settings.login else ["--bare"]
+    bare = [] if settings.login or settings.agent else ["--bare"]
+    if settings.agent is None:
+        tools = ["--tools", "", "--allowedTools", "mcp__c"]
+    else:
+        tools = granted_flags(settings.agent, ours, places.root)
     return [
         *bare,
         *("--output-format", "stream-json", "--input-format", "stream-json", "--verbose"),
         *("--include-partial-messages", "--no-session-persistence", "--disable-slash-commands"),
-        *("--tools", "", "--setting-sources=", "--strict-mcp-config"),
-        *("--permission-mode", "dontAsk", "--allowedTools", "mcp__c"),
+        *("--setting-sources=", "--strict-mcp-config", "--permission-mode", "dontAsk"),
+        *tools,
     ]

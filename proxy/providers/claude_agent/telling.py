@@ -7,11 +7,10 @@
 """
 
 import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
+from proxy.providers.claude_agent.granted import private_file
 from proxy.providers.claude_agent.surroundings import Places
 from translators.claude_agent.request import AgentRequest
 from translators.json import encode
@@ -45,19 +44,13 @@ def flag_settings(request: AgentRequest, environment: Mapping[str, str]) -> dict
 def written(request: AgentRequest, environment: Mapping[str, str], places: Places) -> list[str]:
     """Write what a process is to be told into its own directory; return the flags that name it."""
     settings = flag_settings(request, environment)
-    flags = ["--settings", _file(places.root / "settings.json", json.dumps(settings))]
+    flags = ["--settings", private_file(places.root / "settings.json", json.dumps(settings))]
     if request.system:
         system = "\n\n".join(request.system)
-        flags += ["--system-prompt-file", _file(places.root / "system.txt", system)]
+        flags += ["--system-prompt-file", private_file(places.root / "system.txt", system)]
     else:
         flags += ["--system-prompt", ""]
     if request.tools:
         servers = {"mcpServers": {SERVER: {"type": "sdk", "name": SERVER}}}
-        flags += ["--mcp-config", _file(places.root / "servers.json", json.dumps(servers))]
+        flags += ["--mcp-config", private_file(places.root / "servers.json", json.dumps(servers))]
     return flags
-
-
-def _file(path: Path, text: str) -> str:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(text.encode())
-    return str(path)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from proxy.call import Call
 from proxy.http import HttpTransport
 from proxy.providers.claude_agent.admission import Admission
+from proxy.providers.claude_agent.cli_telemetry import request_environment
 from proxy.providers.claude_agent.errors import UnknownCli
 from proxy.providers.claude_agent.gate import Gate
+from proxy.providers.claude_agent.otlp_relay import OtlpRelay
 from proxy.providers.claude_agent.pool import Pool
 from proxy.providers.claude_agent.process import CliProcess
 from proxy.providers.claude_agent.reaper import reap
 from proxy.providers.claude_agent.settings import AgentSettings
 from proxy.providers.claude_agent.telling import written
 from translators.claude_agent.request import AgentRequest
+from translators.claude_agent.run import ends_run
 from translators.claude_agent.stream import is_end
 from translators.errors import ProviderError
 from translators.errors import TimeoutError as ProviderTimeout
@@ -68,12 +71,13 @@ class AgentEvents:
         if event is None:
             raise StopAsyncIteration
         self._begun = True
-        self._over = is_end(event)
+        self._over = ends_run(event) if self._transport.settings.agent else is_end(event)
         return (event,)
 
     async def aclose(self, *, complete: bool) -> None:
-        """End the process."""
-        if (closing := self._transport.end(self._conversation)) is not None:
+        """End the process; one that has reports to deliver first does so when we are gone."""
+        closing = self._transport.end(self._conversation, answered=self._over)
+        if closing is not None:
             await asyncio.shield(closing)
 
     async def _within_limits(self) -> Event | None:
@@ -96,11 +100,14 @@ class AgentTransport:
     Args:
         settings: How many processes there may be, and how they are started.
         api: To the Messages API, with the key if there is one.
+        relay: Takes what processes report of their spans; None: they report nothing.
     """
 
-    def __init__(self, settings: AgentSettings, api: HttpTransport) -> None:
+    def __init__(
+        self, settings: AgentSettings, api: HttpTransport, relay: OtlpRelay | None = None
+    ) -> None:
         self.settings = settings
-        self.gate = Gate(api, has_key=not settings.login)
+        self.gate = Gate(api, has_key=not settings.login, relay=relay)
         self.admission = Admission(
             most=settings.processes,
             queue=settings.queue,
@@ -150,12 +157,19 @@ class AgentTransport:
             await asyncio.wait(self._ending)
         await self.gate.aclose()
 
-    def end(self, conversation: "Conversation") -> "asyncio.Task[None] | None":
+    def end(
+        self, conversation: "Conversation", *, answered: bool = False
+    ) -> "asyncio.Task[None] | None":
         """Kill a process and make room for another; return what is left to do, which goes on.
 
-        None where it was ended before.
+        None where it was ended before. One that is `answered` and has spans to report is let end
+        by itself; nobody has to wait for that, but it keeps its place until it is gone.
         """
         if conversation not in self._live:
+            return None
+        if answered and conversation.reports:
+            self._live.discard(conversation)
+            self._goes_on(conversation.finish()).add_done_callback(lambda _: self.admission.leave())
             return None
         self.admission.leave()
         return self._end(conversation)
@@ -163,7 +177,10 @@ class AgentTransport:
     def _end(self, conversation: "Conversation") -> "asyncio.Task[None]":
         self._live.discard(conversation)
         conversation.kill()
-        task = asyncio.create_task(conversation.close())
+        return self._goes_on(conversation.close())
+
+    def _goes_on(self, ending: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = asyncio.create_task(ending)
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
         return task
@@ -174,7 +191,7 @@ class AgentTransport:
 
     async def _spawned(self, request: AgentRequest, call: Call) -> CliProcess:
         await self.gate.open()
-        write = partial(written, request, {})
+        write = partial(written, request, request_environment(call.traceparent))
         return await CliProcess.start(self.settings, self.gate.door(), write)
 
     async def _begin(self, request: AgentRequest, call: Call) -> "Conversation":
@@ -197,8 +214,12 @@ class AgentTransport:
     async def _converse(
         self, module: Any, request: AgentRequest, call: Call, process: CliProcess
     ) -> "Conversation":
-        process.door.expect(request, call)
-        conversation = cast("Conversation", module.Conversation(process, request, {}))
+        agent = self.settings.agent
+        calls = None if agent is None else agent.max_turns
+        process.door.expect(request, call, calls=calls)
+        environment = request_environment(call.traceparent)
+        made = module.Conversation(process, request, environment, runs=agent is not None)
+        conversation = cast("Conversation", made)
         self._live.add(conversation)
         try:
             async with asyncio.timeout(START_SECONDS):
