@@ -144,6 +144,13 @@ class AgentRow(Row):
             *(server.headers_env.values() for server in servers),
         )
 
+    @property
+    def summary(self) -> str:
+        """What it may do, in words for the operator."""
+        servers = [f"the MCP server {name}" for name in self.mcp_servers]
+        where = self.working_directory or "an empty directory"
+        return f"runs {', '.join([*self.tools, *servers])} in {where}"
+
     @field_validator("working_directory")
     @classmethod
     def _is_absolute(cls, path: str | None) -> str | None:

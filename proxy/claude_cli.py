@@ -18,11 +18,16 @@ from policy.agents import AgentRow
 from policy.schema import ProviderRow
 from proxy.addresses import is_loopback
 
-__all__ = ["LOGIN_WARNING", "Credential", "cli_reason", "credential", "find_cli"]
+__all__ = ["AGENT_WARNING", "LOGIN_WARNING", "Credential", "cli_reason", "credential", "find_cli"]
 
 LOGIN_WARNING: Final = (
     "uses the operator's own Claude login. Anthropic grants such a login for one's own use, not "
     "for serving others: set an API key before anybody else is let in."
+)
+
+AGENT_WARNING: Final = (
+    "Whoever may use a persona that prefers it has that done; commands and MCP servers may do "
+    "what this server's user may."
 )
 
 _EXTRA: Final = "execution-platform[claude-agent]"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from policy.decision import decide
 from policy.schema import Policy
 from proxy.availability import availability, cli_credentials, with_sandbox
-from proxy.claude_cli import LOGIN_WARNING
+from proxy.claude_cli import AGENT_WARNING, LOGIN_WARNING
 from proxy.cli.table import columns
 from proxy.service import Configuration, access_of, load_configuration
 from proxy.telemetry.setup import wants_telemetry
@@ -76,6 +76,9 @@ def _print_providers(
             detail += f", with {credentials[name].text}"
         rows.append((name, "ok" if reasons[name] is None else "unavailable", detail))
     print(columns(rows, indent="  "))
+    for name, row in policy.providers.items():
+        if row.agent is not None:
+            print(f"\nNote: {name} {row.agent.summary}. {AGENT_WARNING}")
     for name, credential in credentials.items():
         if credential.login:
             print(f"\nNote: {name} {LOGIN_WARNING}")

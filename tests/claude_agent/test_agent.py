@@ -78,10 +78,10 @@ async def reader(folder: Path) -> AsyncIterator[Agent]:
         yield agent
 
 
-def results(agent: Agent) -> list[str]:
+def results(calls: list[Json]) -> list[str]:
     """Return what the tools told the model by the last call."""
     found: list[str] = []
-    for turn in agent.calls[-1]["body"]["messages"]:
+    for turn in calls[-1]["body"]["messages"]:
         blocks = turn["content"] if turn["role"] == "user" else ()
         found += [json.dumps(b["content"]) for b in blocks if b["type"] == "tool_result"]
     return found
@@ -101,7 +101,7 @@ async def test_an_agent_uses_its_tools_and_the_client_sees_what_it_says(
         assert message.tool_calls is None
         assert answer.choices[0].finish_reason == "stop"
         assert watch.outcome == [("Read", False)]
-        assert "the note says hello" in results(agent)[0]
+        assert "the note says hello" in results(agent.calls)[0]
         assert len(agent.calls) == 2
         assert call.agent is not None and call.agent.session and (call.agent.cost or 0) > 0
         assert call.agent.process == ("parked" if pool else "spawned")
@@ -141,7 +141,7 @@ async def test_commands_are_those_of_the_rule(folder: Path):
     async with running(agent=agent_row) as agent:
         watch = Watch()
         await agent.whole(f"{use('Bash', command='echo fine', description='x')}]")
-        assert "fine" in results(agent)[0]
+        assert "fine" in results(agent.calls)[0]
         for command in ("touch ran", "echo $(touch ran)", "echo x > ran", "echo x; touch ran"):
             ask = use("Bash", command=command, description="x")
             await agent.whole(f"{ask}]", call=Call(watch=watch))
@@ -165,7 +165,7 @@ async def test_without_a_directory_it_works_in_an_empty_one_that_goes(tmp_path: 
     async with running(agent=row(tools=["Bash"])) as agent:
         ask = use("Bash", command="pwd && ls -A && touch made", description="x")
         await agent.whole(f"{ask}]")
-        (result,) = results(agent)
+        (result,) = results(agent.calls)
         assert PREFIX in result and "made" not in result
 
 
@@ -188,7 +188,7 @@ async def test_an_mcp_server_is_used_and_told_what_the_policy_names(
             Call(watch=watch)
         )
         assert watch.outcome == [("mcp__docs__search", False)]
-        (result,) = results(agent)
+        (result,) = results(agent.calls)
         assert "found tea, as token-of-the-docs" in result
         assert "OPENAI_API_KEY" not in result
         assert b"tool_calls" not in answer.data
@@ -320,7 +320,7 @@ async def test_its_tools_see_no_secret_of_ours(folder: Path, monkeypatch: pytest
     async with running(agent=agent_row) as agent:
         ask = use("Bash", command="env; cat /proc/$PPID/environ", description="x")
         await agent.whole(f"{ask}]")
-    (result,) = results(agent)
+    (result,) = results(agent.calls)
     assert "GIT_AUTHOR_NAME=the agent" in result
     assert CANARY not in result and KEY not in result
 

@@ -116,3 +116,12 @@ def test_no_wait_is_longer_than_the_time_that_is_left() -> None:
 def test_without_time_nothing_is_tried(left: float) -> None:
     assert step(failure("server"), more=True, left=left) == FAIL
     assert step(TranslationError("x", param="n"), more=True, left=left) == FAIL
+
+
+@pytest.mark.parametrize("kind", ["overloaded", "network", "timeout", "rate_limit"])
+@pytest.mark.parametrize("more", [False, True])
+def test_what_an_agent_has_done_is_not_done_once_more(kind: ErrorKind, more: bool) -> None:
+    error = failure(kind, retry_after=0.1)
+    assert step(error, more=more) != Step("fail") or not more
+    error.had_effects = True
+    assert step(error, more=more) == Step("fail")

@@ -11,6 +11,7 @@ from policy.schema import Policy, ProviderRow
 from proxy import claude_cli
 from proxy.availability import availability, cli_credentials
 from proxy.claude_cli import cli_reason, credential
+from tests.serving import run_to_end
 
 pytestmark = pytest.mark.usefixtures("cli")
 
@@ -137,3 +138,15 @@ def test_what_an_agent_needs_of_the_machine_is_looked_for(tmp_path: Path, cli: P
     assert "MCP server `docs`" in (said(mcp_servers={"docs": {"command": "docs-mcp"}}) or "")
     needs = {"docs": {"command": "claude", "environment": ["DOCS_TOKEN"]}}
     assert "DOCS_TOKEN, which is not set" in (said(mcp_servers=needs) or "")
+
+
+def test_check_says_what_an_agent_may_do(tmp_path: Path):
+    opened = {"tools": ["Read", "Bash(git log:*)"], "working_directory": str(tmp_path)}
+    row = {"agent": opened, "api_key_env": ["UPSTREAM_KEY"]}
+    given = {"providers": {"claude_agent": row}}
+    path = tmp_path / "policy.json"
+    path.write_text(json.dumps(given))
+    env = {"EP_POLICY": str(path), "UPSTREAM_KEY": "k"}
+    said = run_to_end("check", env=env).stdout
+    assert f"claude_agent runs Read, Bash(git log:*) in {tmp_path}." in said
+    assert "may do what this server's user may" in said

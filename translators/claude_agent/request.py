@@ -90,27 +90,22 @@ def to_native(
     body, headers = translated.request.body, translated.request.headers
     if _unmark(body):
         own.emulated("cache_control")
-    if runs and translated.contract is not None:
-        raise own.reject("response_format", ONCE)
-    tools: list[Block] = [] if runs else body.get("tools", [])
-    omitted = _TOLD_OTHERWISE | _TOOLS if runs else _TOLD_OTHERWISE
+    report = _joined(translated.report, own.build())
+    if runs:
+        if translated.contract is not None:
+            raise own.reject("response_format", ONCE)
+        for name in _TOOLS:
+            body.pop(name, None)
+        report = replace(report, emulated=tuple(p for p in report.emulated if p not in _TOOLS))
     request = AgentRequest(
         model=model,
         system=tuple(block["text"] for block in body.get("system", ())),
         turns=tuple(body["messages"]),
-        tools=tuple(tool["name"] for tool in tools),
-        extra={name: value for name, value in body.items() if name not in omitted},
+        tools=tuple(tool["name"] for tool in body.get("tools", ())),
+        extra={name: value for name, value in body.items() if name not in _TOLD_OTHERWISE},
         betas=headers.get("anthropic-beta", ""),
     )
-    report = _joined(translated.report, own.build())
-    if runs:
-        report = replace(report, emulated=tuple(p for p in report.emulated if p not in _TOOLS))
-    return Translated(
-        request,
-        report,
-        choices=translated.choices,
-        contract=translated.contract,
-    )
+    return Translated(request, report, choices=translated.choices, contract=translated.contract)
 
 
 def _judge(chat: ChatCompletionRequest, report: ReportBuilder, *, runs: bool) -> None:

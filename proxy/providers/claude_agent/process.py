@@ -104,26 +104,18 @@ class CliProcess:
                 env=told,
                 start_new_session=True,
             )
-        except OSError as error:
+        except BaseException as error:
             door.close()
             places.remove()
+            if not isinstance(error, OSError):
+                raise
             raise ProviderError(
                 f"The Claude CLI cannot be started: {error.strerror or type(error).__name__}. "
                 "`execution-platform check` tells where it is looked for.",
                 kind="server",
             ) from error
-        except BaseException:
-            door.close()
-            places.remove()
-            raise
-        return cls(
-            process,
-            places,
-            told,
-            door=door,
-            parked=write is None,
-            agent=settings.agent is not None,
-        )
+        agent = settings.agent is not None
+        return cls(process, places, told, door=door, parked=write is None, agent=agent)
 
     @property
     def pid(self) -> int:
