@@ -7,14 +7,20 @@
    once more: the CLI must know who carries a call out, so that it waits for the result.
 3. The CLI takes turns of user and assistant alone, the last one the user's.
 4. The CLI puts cache marks of its own behind the prompt, and the API takes four: the client's go.
+5. The CLI makes images of the user's smaller that are wider than 2000 pixels or larger than some
+   MB, and puts words in place of those that it cannot read. Where there are any, the turns are in
+   `extra`, too, and so replace what it would make of them.
+6. To models that are sampled the CLI says `temperature: 1` itself, and those from 4.1 on do not
+   take `top_p` beside it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from translators.anthropic_messages.models import ModelProfile, profile_of
 from translators.anthropic_messages.request import to_native as to_messages_api
+from translators.claude_agent.caching import report_marks, unmark
 from translators.claude_agent.fidelity import RULES
 from translators.fidelity import Report, ReportBuilder
 from translators.protocol import Translated
@@ -27,6 +33,9 @@ DIALECT = "claude_agent"
 Block = dict[str, Any]
 
 ALIASES = frozenset({"default", "fable", "haiku", "mythos", "opus", "sonnet"})
+_VERDICTS = {"web_search_options", "prompt_cache_retention"}
+"""The fields on which this dialect has a verdict of its own."""
+
 _TOLD_OTHERWISE = frozenset({"model", "messages", "system", "stream"})
 
 
@@ -63,31 +72,44 @@ def to_native(
     model: str,
     default_max_tokens: int | None = None,
     profiles: Callable[[str], ModelProfile] = profile_by_name,
+    one_call: bool = True,
 ) -> Translated[AgentRequest]:
     """Return the native request for `model`.
+
+    Args:
+        chat: OpenAI's request.
+        model: The model that is asked.
+        default_max_tokens: The output limit of requests that set none.
+        profiles: What a model accepts, by its name.
+        one_call: Whether the CLI makes one call for the request: see `ClaudeAgentTranslator`.
 
     Raises:
         TranslationError: It cannot be expressed.
     """
     own = ReportBuilder(DIALECT)
-    fields = chat.model_dump(include={"web_search_options"}, exclude_unset=True)
+    fields = chat.model_dump(include=_VERDICTS, exclude_unset=True)
     own.apply(fields.items(), RULES)
+    report_marks(chat, own)
+    profile = _through_the_cli(profiles(model))
     translated = to_messages_api(
-        chat,
-        model=model,
-        default_max_tokens=default_max_tokens,
-        profiles=lambda name: _through_the_cli(profiles(name)),
+        chat, model=model, default_max_tokens=default_max_tokens, profiles=lambda _: profile
     )
     body, headers = translated.request.body, translated.request.headers
-    if _unmark(body):
-        own.emulated("cache_control")
+    unmark(body)
+    if "top_p" in body and "temperature" not in body and not profile.sampling_pair:
+        del body["top_p"]
+        own.ignored("top_p")
+    extra = {name: value for name, value in body.items() if name not in _TOLD_OTHERWISE}
+    turns: list[Block] = body["messages"]
+    if one_call and any(map(_has_image, turns)):
+        extra["messages"] = _marked(turns)
     tools: list[Block] = body.get("tools", [])
     request = AgentRequest(
         model=model,
         system=tuple(block["text"] for block in body.get("system", ())),
-        turns=tuple(body["messages"]),
+        turns=tuple(turns),
         tools=tuple(tool["name"] for tool in tools),
-        extra={name: value for name, value in body.items() if name not in _TOLD_OTHERWISE},
+        extra=extra,
         betas=headers.get("anthropic-beta", ""),
     )
     return Translated(
@@ -102,26 +124,26 @@ def _through_the_cli(profile: ModelProfile) -> ModelProfile:
     return replace(profile, late_system=False, prefill=False, web_search=False)
 
 
+def _has_image(turn: Block) -> bool:
+    """Whether the CLI may change an image of this turn; it leaves those in tool results alone."""
+    blocks: list[Block] = turn["content"]
+    return any(block["type"] == "image" and "data" in block["source"] for block in blocks)
+
+
+def _marked(turns: list[Block]) -> list[Block]:
+    """Return the turns with the mark that the CLI would have put on their last block."""
+    *earlier, last = turns
+    *others, end = last["content"]
+    marked = {**end, "cache_control": {"type": "ephemeral"}}
+    return [*earlier, {**last, "content": [*others, marked]}]
+
+
 def _joined(first: Report, second: Report) -> Report:
-    return Report(
-        tuple(dict.fromkeys(first.ignored + second.ignored)),
-        tuple(dict.fromkeys(first.emulated + second.emulated)),
-    )
+    ignored = dict.fromkeys(_unmarked(first.ignored) + second.ignored)
+    emulated = dict.fromkeys(_unmarked(first.emulated) + second.emulated)
+    return Report(tuple(ignored), tuple(path for path in emulated if path not in ignored))
 
 
-def _unmark(body: Block) -> bool:
-    """Take the cache marks out of `body`; return whether there were any."""
-    found = body.pop("cache_control", None) is not None
-    for block in _blocks(body):
-        found |= block.pop("cache_control", None) is not None
-    return found
-
-
-def _blocks(body: Block) -> Iterator[Block]:
-    yield from body.get("tools", ())
-    yield from body.get("system", ())
-    for turn in body["messages"]:
-        for block in turn["content"]:
-            yield block
-            if block["type"] == "tool_result":
-                yield from block.get("content", ())
+def _unmarked(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the paths but for what was done to marks that do not go out."""
+    return tuple(path for path in paths if path != "cache_control")

@@ -31,10 +31,14 @@ class ClaudeAgentTranslator:
         default_max_tokens: The output limit of requests that set none; None for the model's own
             ceiling.
         profiles: What a model accepts, by its name.
+        one_call: Whether the CLI makes one call for each request. Where it makes several, as for
+            tools of its own, what is laid over their bodies must not have the turns: each call
+            has more of them than the one before.
     """
 
     default_max_tokens: int | None = None
     profiles: Callable[[str], ModelProfile] = profile_by_name
+    one_call: bool = True
 
     def media_to_fetch(self, chat: ChatCompletionRequest) -> Sequence[str]:
         """Return the addresses that the Messages API does not fetch itself."""
@@ -51,6 +55,7 @@ class ClaudeAgentTranslator:
             model=model,
             default_max_tokens=self.default_max_tokens,
             profiles=self.profiles,
+            one_call=self.one_call,
         )
 
     def response(self, native: Sequence[AgentEvent], context: ResponseContext) -> Completion:
