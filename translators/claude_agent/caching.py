@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from translators.fidelity import ReportBuilder
 from translators.wire.content import Message
-from translators.wire.request import ChatCompletionRequest
+from translators.wire.request import ChatCompletionRequest, FunctionTool
 
 __all__ = ["report_marks", "unmark"]
 
@@ -42,8 +42,8 @@ def _extras(chat: ChatCompletionRequest) -> Iterator[tuple[str, Mapping[str, Any
             yield "messages[].content[].", part.model_extra or {}
     for tool in chat.tools or ():
         yield "tools[].", tool.model_extra or {}
-        if (function := getattr(tool, "function", None)) is not None:
-            yield "tools[].function.", function.model_extra or {}
+        if isinstance(tool, FunctionTool):
+            yield "tools[].function.", tool.function.model_extra or {}
     for function in chat.functions or ():
         yield "functions[].", function.model_extra or {}
 

@@ -120,6 +120,12 @@ def test_a_life_that_the_clis_marks_do_not_have_is_reported():
     assert (late.ignored, late.emulated) == (("prompt_cache_retention",), ())
 
 
+def test_a_tool_of_an_unknown_type_is_refused_whatever_it_holds():
+    with pytest.raises(TranslationError) as caught:
+        translated(tools=[{"type": "other", "function": {"name": "look"}}])
+    assert caught.value.param == "tools[0].type"
+
+
 def test_more_marks_than_the_api_takes_are_not_missed():
     parts = [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}] * 6
     report = translated(messages=[{"role": "user", "content": parts}]).report
