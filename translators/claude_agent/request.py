@@ -99,17 +99,12 @@ def to_native(
     if "top_p" in body and "temperature" not in body and not profile.sampling_pair:
         del body["top_p"]
         own.ignored("top_p")
-    extra = {name: value for name, value in body.items() if name not in _TOLD_OTHERWISE}
-    turns: list[Block] = body["messages"]
-    if one_call and any(map(_has_image, turns)):
-        extra["messages"] = _marked(turns)
-    tools: list[Block] = body.get("tools", [])
     request = AgentRequest(
         model=model,
         system=tuple(block["text"] for block in body.get("system", ())),
-        turns=tuple(turns),
-        tools=tuple(tool["name"] for tool in tools),
-        extra=extra,
+        turns=tuple(body["messages"]),
+        tools=tuple(tool["name"] for tool in body.get("tools", ())),
+        extra=_laid_over(body, with_turns=one_call),
         betas=headers.get("anthropic-beta", ""),
     )
     return Translated(
@@ -122,6 +117,14 @@ def to_native(
 
 def _through_the_cli(profile: ModelProfile) -> ModelProfile:
     return replace(profile, late_system=False, prefill=False, web_search=False)
+
+
+def _laid_over(body: Block, *, with_turns: bool) -> Block:
+    extra = {name: value for name, value in body.items() if name not in _TOLD_OTHERWISE}
+    turns: list[Block] = body["messages"]
+    if with_turns and any(map(_has_image, turns)):
+        extra["messages"] = _marked(turns)
+    return extra
 
 
 def _has_image(turn: Block) -> bool:
