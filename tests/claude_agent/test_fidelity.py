@@ -101,7 +101,7 @@ def image(width: int, height: int, *, noise: bool = False) -> str:
 
 IMAGES = {
     "wider than 2000": ("image/png", image(3000, 20)),
-    "of some MB": ("image/png", image(1000, 1000, noise=True)),
+    "larger than half a MB": ("image/png", image(500, 500, noise=True)),
     "of another type than said": ("image/jpeg", image(2, 2)),
     "of which there is only a beginning": ("image/png", image(2, 2)[:12]),
 }
@@ -141,3 +141,16 @@ async def test_an_image_arrives_as_the_client_sent_it(parked: Agent, case: str, 
     assert [block["type"] for block in blocks] == ["text", "image"]
     assert blocks[1]["source"] == source
     assert body["messages"][-1]["content"][-1]["cache_control"] == EPHEMERAL
+
+
+async def test_an_image_arrives_with_a_login_too(monkeypatch: pytest.MonkeyPatch):
+    """Where the CLI has more to say of its own."""
+    monkeypatch.setenv("CLAUDE_CODE_OAUTH_TOKEN", "sk-ant-oat-sandbox")
+    kind, data = IMAGES["larger than half a MB"]
+    url = {"url": f"data:{kind};base64,{data}"}
+    async with running(login=True) as agent:
+        await agent.whole(
+            messages=[{"role": "user", "content": [{"type": "image_url", "image_url": url}]}]
+        )
+    source = {"type": "base64", "media_type": kind, "data": data}
+    assert at(agent.body, "messages/0/content/0/source") == source

@@ -7,7 +7,7 @@
    once more: the CLI must know who carries a call out, so that it waits for the result.
 3. The CLI takes turns of user and assistant alone, the last one the user's.
 4. The CLI puts cache marks of its own behind the prompt, and the API takes four: the client's go.
-5. The CLI makes images of the user's smaller that are wider than 2000 pixels or larger than some
+5. The CLI makes images of the user's smaller that are wider than 2000 pixels or larger than half a
    MB, and puts words in place of those that it cannot read. Where there are any, the turns are in
    `extra`, too, and so replace what it would make of them.
 6. To models that are sampled the CLI says `temperature: 1` itself, and those from 4.1 on do not
