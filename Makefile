@@ -10,13 +10,16 @@ BIN := $(VENV)/bin
 PORT ?= 8080
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-virtualenv
 
-.PHONY: help run test check format docs build bench lock clean redis-server
+.PHONY: help run claude-agent test check format docs build bench lock clean redis-server
 
 help: ## Show this text
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.installed ## Serve the personas on the sandbox, on port 8080 (PORT=… for another)
 	@exec $(BIN)/execution-platform serve --sandbox --port $(PORT)
+
+claude-agent: $(VENV)/.installed-claude-agent ## Add the Claude Agent SDK and its CLI (160 MB), which `make run` then uses
+	@echo "The Claude Agent SDK is in $(VENV): \`make run\` serves Claude's personas through it."
 
 test: redis-server $(VENV)/.installed-dev ## Run all tests, with branch coverage
 	@rm -f .coverage .coverage.*
@@ -65,6 +68,8 @@ bench: $(VENV)/.installed-dev ## Measure start-up, memory per stream, latency ad
 lock: $(VENV)/.installed-dev ## Pin the dependencies anew, with hashes
 	@$(PIP) uv
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) --group build -o deploy/requirements.txt pyproject.toml
+	@$(BIN)/uv pip compile $(LOCK_FLAGS) --group build --extra claude-agent \
+		--constraint deploy/requirements.txt -o deploy/requirements-claude-agent.txt pyproject.toml
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) --group dev -o tests/requirements.txt pyproject.toml
 
 LOCK_FLAGS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
@@ -85,6 +90,13 @@ $(VENV)/.installed: deploy/requirements.txt pyproject.toml | $(BIN)/python
 	@$(PIP) --require-hashes -r deploy/requirements.txt
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# All of the above and the extra: installed on top of it, this adds what is missing.
+$(VENV)/.installed-claude-agent: deploy/requirements-claude-agent.txt pyproject.toml | $(BIN)/python
+	@echo "Installing the Claude Agent SDK with its command line: 160 MB."
+	@$(PIP) --require-hashes -r deploy/requirements-claude-agent.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-dev: tests/requirements.txt pyproject.toml | $(BIN)/python
 	@echo "Installing what the tests need."

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.agent_cli import agent_cli_missing
 from tests.providers import UPSTREAM_KEY, closed_port, deaf_port, standard_policy
 from tests.recordings import recorded_folder
 from tests.redis_server import redis_server_missing
@@ -22,6 +23,8 @@ def pytest_sessionstart() -> None:
         raise pytest.UsageError(f"CI needs the recorded traffic, and {recorded_folder()} is empty")
     if (missing := redis_server_missing()) is not None:
         raise pytest.UsageError(f"CI needs Redis: {missing}")
+    if (missing := agent_cli_missing()) is not None:
+        raise pytest.UsageError(f"CI needs the Claude CLI: {missing}")
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
-"""What `make` says before the tests of what needs more than Python."""
+"""What `make` installs, and says before the tests of what needs more than Python."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -41,3 +42,53 @@ def test_redis_is_looked_for_before_anything_is_installed() -> None:
     )
     needs = rule.partition("##")[0].split()
     assert needs.index("redis-server") == 1
+
+
+PINNED = re.compile(r"^([a-z0-9_.-]+(?:\[[a-z,-]+\])?)==([^ ;]+)", re.MULTILINE)
+BASE, AGENT, TESTS = (
+    dict(PINNED.findall((ROOT / name).read_text()))
+    for name in (
+        "deploy/requirements.txt",
+        "deploy/requirements-claude-agent.txt",
+        "tests/requirements.txt",
+    )
+)
+
+
+def test_the_claude_agent_sdk_comes_on_top_and_changes_nothing_else() -> None:
+    assert "claude-agent-sdk" in AGENT
+    assert "claude-agent-sdk" not in BASE
+    assert AGENT.items() > BASE.items()
+
+
+def test_what_is_tested_is_what_is_deployed() -> None:
+    assert TESTS.items() >= AGENT.items()
+
+
+@pytest.mark.skipif(MAKE is None, reason="there is no make here")
+@pytest.mark.parametrize(
+    ("target", "installs"),
+    [
+        ("run", {"deploy/requirements.txt"}),
+        ("claude-agent", {"deploy/requirements-claude-agent.txt"}),
+    ],
+)
+def test_only_who_asks_for_it_gets_the_claude_agent_sdk(
+    tmp_path: Path, target: str, installs: set[str]
+) -> None:
+    done = subprocess.run(
+        [str(MAKE), "--dry-run", target, f"VENV={tmp_path}"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=30,
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(re.findall(r"--require-hashes -r (\S+)", done.stdout)) == installs
+
+
+@pytest.mark.skipif(MAKE is None, reason="there is no make here")
+def test_help_names_every_target_of_a_newcomers() -> None:
+    done = subprocess.run([str(MAKE), "help"], capture_output=True, text=True, cwd=ROOT, timeout=30)
+    named = re.findall(r"^  make ([a-z-]+) ", done.stdout, re.MULTILINE)
+    assert {"run", "claude-agent", "test", "check"} <= set(named)

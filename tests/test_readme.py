@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from policy.schema import ProviderRow
 from proxy.config import load_policy
+from tests.agent_cli import NEEDS_CLI
 from tests.serving import clean_environment
 
 ROOT = Path(__file__).parent.parent
@@ -125,6 +127,22 @@ def test_the_other_commands_run_in_one_shell() -> None:
     assert "tracing    on" in done.stdout
 
 
+def test_the_claude_agent_sdk_is_added_by_the_block_that_says_so(tmp_path: Path) -> None:
+    (command,) = blocks("bash", "claude_agent")
+    done = shell(f"{command.strip()} --dry-run VENV={tmp_path}")
+    assert "-r deploy/requirements-claude-agent.txt" in done.stdout, done.stderr
+
+
+@NEEDS_CLI
+def test_the_program_that_logs_in_is_found_as_the_readme_says() -> None:
+    text = (ROOT / "README.md").read_text()
+    (code,) = re.findall(r"`python -c '(.+)'`", text)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), cwd=ROOT, capture_output=True, text=True
+    )
+    assert os.access(done.stdout.strip(), os.X_OK), done.stderr
+
+
 def test_serve_starts_with_the_keys_of_the_block_before() -> None:
     (command,) = blocks("bash", "serve")
     process = subprocess.Popen(
@@ -140,6 +158,26 @@ def test_serve_starts_with_the_keys_of_the_block_before() -> None:
     finally:
         process.terminate()
         process.communicate(timeout=20)
+
+
+def test_the_policies_of_the_policys_readme_load(tmp_path: Path) -> None:
+    texts = [
+        m[3] for m in BLOCK.finditer((ROOT / "policy" / "README.md").read_text()) if m[1] == "yaml"
+    ]
+    assert len(texts) >= 3
+    for number, text in enumerate(texts):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(text)
+        load_policy(path, {})
+
+
+def test_every_option_of_the_claude_cli_is_in_the_policys_readme() -> None:
+    text = (ROOT / "policy" / "README.md").read_text().partition("### Claude through")[2]
+    row = ProviderRow.model_fields
+    for name in ("pool", "processes", "queue", "login"):
+        (told,) = re.findall(rf"^\| `{name}` \| `?(\w+)`?", text, re.MULTILINE)
+        assert told == str(row[name].default)
+    assert f"| `patience` | {row['patience'].default:g} |" in text
 
 
 def test_the_policy_loads(tmp_path: Path) -> None:

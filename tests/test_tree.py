@@ -124,7 +124,7 @@ def test_no_file_names_a_machine_or_an_index() -> None:
             continue
         text = path.read_text(errors="replace")
         assert not machine.search(text), f"{path}: {machine.search(text)}"
-        if path.name in ("requirements.txt", "pyproject.toml", "Makefile"):
+        if path.name.startswith("requirements") or path.name in ("pyproject.toml", "Makefile"):
             assert "index-url" not in text.replace("--no-emit-index-url", ""), path
             assert not re.search(r"https?://", text), path
         assert path.name not in ("uv.lock", "poetry.lock", "package-lock.json")

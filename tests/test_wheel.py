@@ -51,6 +51,7 @@ def test_the_sdist_holds_the_tests_and_no_leftovers(built: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = [name.partition("/")[2] for name in archive.getnames()]
     assert {"README.md", "LICENSE", "Makefile", "deploy/requirements.txt"} <= set(names)
+    assert "deploy/requirements-claude-agent.txt" in names
     assert [name for name in names if name.startswith("tests/")]
     assert not [name for name in names if name.endswith((".pyc", ".env"))]
 

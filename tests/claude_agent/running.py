@@ -6,11 +6,9 @@ import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import pytest
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
@@ -27,6 +25,7 @@ from proxy.providers.over_http import error_map
 from proxy.sandbox.app import journal_of
 from proxy.sandbox.server import SandboxServer
 from proxy.ticker import Ticker
+from tests.agent_cli import NEEDS_CLI
 from translators.anthropic_messages.errors import error_from_response
 from translators.claude_agent.translator import ClaudeAgentTranslator
 from translators.fidelity import Report
@@ -37,11 +36,6 @@ __all__ = ["KEY", "NEEDS_CLI", "Agent", "children", "files", "leftovers", "runni
 
 KEY = "sk-ant-sandbox"
 MODEL = "claude-sonnet-5"
-
-NEEDS_CLI = pytest.mark.skipif(
-    find_spec("claude_agent_sdk") is None or find_cli() is None,
-    reason="the extra `claude-agent` is not installed, or has no CLI for this platform",
-)
 
 Json = dict[str, Any]
 

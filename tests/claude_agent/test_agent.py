@@ -20,6 +20,7 @@ from proxy.providers.claude_agent.surroundings import PREFIX
 from tests.claude_agent.running import KEY, NEEDS_CLI, Agent, children, files, running, told
 from tests.claude_agent.test_cancellation import SECOND, until
 from tests.claude_agent.test_chat import TOOLS
+from tests.claude_agent.test_fidelity import IMAGES
 from tests.claude_agent.test_isolation import CANARY as CLAUDE_MD
 from tests.claude_agent.test_isolation import plant
 from translators.errors import ProviderError, TranslationError
@@ -311,6 +312,22 @@ async def test_calls_of_the_past_are_told_and_the_limit_holds_for_each_call(
     assert reader.report.emulated == ("max_tokens",)
     assert [c["body"]["max_tokens"] for c in reader.calls] == [77, 77]
     assert [tool["name"] for tool in reader.calls[0]["body"]["tools"]] == ["Read"]
+
+
+async def test_a_large_image_is_one_that_the_cli_makes_of_it(folder: Path):
+    """It calls more than once, so its turns cannot be laid over; it is told that it may differ."""
+    kind, data = IMAGES["larger than half a MB"]
+    url = {"url": f"data:{kind};base64,{data}"}
+    text = {"type": "text", "text": f"{use('Read', file_path=str(folder / 'note.txt'))}]"}
+    content = [{"type": "image_url", "image_url": url}, text]
+    async with running(agent=row(folder), pool=1) as agent:
+        answer = await agent.whole(messages=[{"role": "user", "content": content}])
+    assert answer.choices[0].finish_reason == "stop"
+    assert "messages[].content[].image_url" in agent.report.emulated
+    assert len(agent.calls) == 2
+    for call in agent.calls:
+        assert call["body"]["messages"][0]["content"][0]["type"] == "image"
+    assert "the note says hello" in results(agent.calls)[0]
 
 
 async def test_its_tools_see_no_secret_of_ours(folder: Path, monkeypatch: pytest.MonkeyPatch):

@@ -292,16 +292,6 @@ async def test_the_choice_of_a_tool_is_kept(agent: Agent, choice: Any, native: J
     assert bool(called) is (choice != "none")
 
 
-async def test_what_the_cli_cannot_mark_is_reported(agent: Agent):
-    mark = {"type": "ephemeral", "ttl": "1h"}
-    part = {"type": "text", "text": "Hi [sandbox words=2]", "cache_control": mark}
-    await agent.whole(messages=[{"role": "user", "content": [part]}], cache_control=mark)
-    assert agent.report.emulated == ("cache_control",)
-    assert mark not in [
-        b.get("cache_control") for m in agent.body["messages"] for b in m["content"]
-    ]
-
-
 async def test_a_large_request_arrives(agent: Agent):
     """One environment variable holds 128 KB at most, and so does one argument."""
     long = "word " * 60_000

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from proxy.claude_cli import find_cli
+from proxy.providers.claude_agent.transport import DOUBTS
 from tests.claude_agent.running import NEEDS_CLI, Agent, running
 from tests.claude_agent.test_cancellation import until
 from tests.claude_agent.test_chat import TOOLS
@@ -70,10 +71,25 @@ async def test_what_a_parked_process_does_not_take_is_told_to_a_new_one(
         assert len(agent.calls) == 1
         assert "Be brief." in [block["text"] for block in agent.body["system"]]
         assert agent.body["model"] == "claude-sonnet-5"
+        for _ in range(DOUBTS - 1):
+            assert agent.transport.pool.size == 1
+            assert await ask(agent) == "stop"
         assert "no longer parked" in caplog.text
         assert agent.transport.pool.size == 0
         assert await ask(agent) == "stop"
         assert agent.transport.admission.inside == 0
+
+
+async def test_a_request_that_is_odd_does_not_end_parking(tmp_path: Path):
+    """Whether it is served otherwise, as here, or by no process at all."""
+    rule = '"Odd" in str(request) and ' + NO_PROMPT
+    async with running(pool=1, cli=filtered(tmp_path, rule)) as agent:
+        odd = {"role": "system", "content": "Odd."}
+        for _ in range(DOUBTS):
+            assert (await agent.whole(messages=[odd, MESSAGES[1]])).choices
+            assert await ask(agent) == "stop"
+        assert agent.transport.pool.size == 1
+        await until(lambda: agent.transport.pool.parked == 1, 30)
 
 
 async def test_what_nothing_helps_against_is_an_error_and_no_call(tmp_path: Path):

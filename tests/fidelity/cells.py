@@ -7,7 +7,7 @@ from typing import Any
 from tests.fidelity.observation import AnyTranslator
 from translators.fidelity import Rule
 
-__all__ = ["Cell", "Column", "emulated", "ignored", "native", "rejected", "shown_by"]
+__all__ = ["Cell", "Column", "at", "emulated", "ignored", "native", "rejected", "shown_by"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Cell:
     Attributes:
         verdict: As the dialect's table must have it.
         evidence: Where in what is sent the thing shows, and as what: paths such as
-            `body.messages.0.role`. Nothing else proves that a thing was carried over.
+            `body/messages/0/role`. Nothing else proves that a thing was carried over.
         param: What a report or a refusal names; None: the row's own path.
         model: The model that is asked; None: the column's.
         elsewhere: The test that shows it, where the request does not: `file::function`.
@@ -55,6 +55,16 @@ def ignored(param: str | None = None, *, model: str | None = None) -> Cell:
 def rejected(param: str | None = None) -> Cell:
     """Return the cell of a thing that cannot be lost, and cannot be sent."""
     return Cell("rejected", param=param)
+
+
+def at(value: Any, path: str) -> Any:
+    """Return what is at a path such as `body/messages/0/role`, or None."""
+    step, _, rest = path.partition("/")
+    try:
+        found = value[int(step)] if step.isdecimal() else value[step]
+    except (KeyError, IndexError, TypeError):
+        return None
+    return at(found, rest) if rest else found
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,12 @@
 """The columns of the matrix."""
 
-from tests.fidelity import anthropic_messages, gemini_generate, openai_chat, openai_responses
+from tests.fidelity import (
+    anthropic_messages,
+    claude_agent,
+    gemini_generate,
+    openai_chat,
+    openai_responses,
+)
 
 __all__ = ["COLUMNS"]
 
@@ -9,4 +15,5 @@ COLUMNS = (
     openai_responses.COLUMN,
     anthropic_messages.COLUMN,
     gemini_generate.COLUMN,
+    claude_agent.COLUMN,
 )

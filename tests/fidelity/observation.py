@@ -1,17 +1,21 @@
 """What a dialect does with a thing: seen from outside, by the difference that it makes."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from tests.fidelity.rows import Row
 from tests.translators.chat_requests import chat_of
+from translators.claude_agent.request import AgentRequest
 from translators.errors import TranslationError
 from translators.protocol import HttpRequest, Translated, Translator
 
-__all__ = ["Observation", "observe"]
+__all__ = ["AnyRequest", "AnyTranslator", "Observation", "observe"]
 
-AnyTranslator = Translator[HttpRequest, Any, Any]
+AnyRequest = HttpRequest | AgentRequest
+"""A native request: one for an API over HTTP, or what the Claude CLI is told."""
+
+AnyTranslator = Translator[Any, Any, Any]
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,8 @@ class Observation:
         verdict: As the contract words it.
         reported: The paths that the report names beyond those of the request without the thing;
             of a rejection, its `param`.
-        sent: The JSON of what is sent.
+        sent: The JSON of what is sent: the fields of the native request, with `choices` and
+            `contract`.
         changed: Whether the thing made a difference to what is sent.
     """
 
@@ -48,7 +53,7 @@ def observe(translator: AnyTranslator, row: Row, *, model: str) -> Observation:
 
 def _translate(
     translator: AnyTranslator, request: dict[str, Any], model: str
-) -> Translated[HttpRequest]:
+) -> Translated[AnyRequest]:
     return translator.request(chat_of({"model": "persona", **request}), model=model)
 
 
@@ -56,14 +61,11 @@ def _beyond(paths: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(path for path in paths if path not in known)
 
 
-def _sent(translated: Translated[HttpRequest]) -> str:
-    request = translated.request
+def _sent(translated: Translated[AnyRequest]) -> str:
     contract = translated.contract
     return json.dumps(
         {
-            "path": request.path,
-            "headers": dict(request.headers),
-            "body": request.body,
+            **asdict(translated.request),
             "choices": translated.choices,
             "contract": None if contract is None else {"schema": contract.schema},
         }

@@ -2,12 +2,11 @@
 
 import re
 from dataclasses import replace
-from typing import Any
 
 import msgspec
 import pytest
 
-from tests.fidelity.cells import Cell, Column
+from tests.fidelity.cells import Cell, Column, at
 from tests.fidelity.columns import COLUMNS
 from tests.fidelity.matrix import README, UntestedCell, page, rendered
 from tests.fidelity.observation import observe
@@ -36,7 +35,7 @@ def test_the_verdict_is_what_happens(column: Column, row: Row, cell: Cell):
     if cell.verdict in ("native", "emulated"):
         assert cell.evidence, "nothing shows that it was carried over"
         for path, value in cell.evidence.items():
-            assert _at(msgspec.json.decode(seen.sent), path) == value
+            assert at(msgspec.json.decode(seen.sent), path) == value
 
 
 @pytest.mark.parametrize(("column", "row", "cell"), CELLS)
@@ -46,17 +45,7 @@ def test_the_evidence_is_not_there_without_it(column: Column, row: Row, cell: Ce
         sent = msgspec.json.decode(
             observe(column.translator, bare, model=cell.model or column.model).sent
         )
-        assert any(_at(sent, path) != value for path, value in cell.evidence.items())
-
-
-def _at(value: Any, path: str) -> Any:
-    """Return what is at a path such as `body/messages/0/role`, or None."""
-    step, _, rest = path.partition("/")
-    try:
-        found = value[int(step)] if step.isdecimal() else value[step]
-    except (KeyError, IndexError, TypeError):
-        return None
-    return _at(found, rest) if rest else found
+        assert any(at(sent, path) != value for path, value in cell.evidence.items())
 
 
 def test_every_field_of_the_request_has_a_row():

@@ -12,7 +12,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
-from tests.claude_agent.running import NEEDS_CLI
+from tests.agent_cli import NEEDS_CLI
 from tests.claude_agent.test_chat import PDF, PIXEL, TOOLS
 from tests.http.agent_server import PROMPT, Json, Served, ask, client_of, serving, user
 from tests.providers import UPSTREAM_KEY

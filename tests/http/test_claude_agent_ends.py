@@ -9,7 +9,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
-from tests.claude_agent.running import NEEDS_CLI
+from tests.agent_cli import NEEDS_CLI
 from tests.http.agent_server import ask, client_of, policy, runs, serving, user
 from tests.serving import Proxy, SandboxProcess, run_to_end, wait_until
 

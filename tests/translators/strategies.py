@@ -1,7 +1,7 @@
 """Anything that may be asked or answered, for the properties of every dialect."""
 
 import copy
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from hypothesis import assume
 from hypothesis import strategies as st
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.translators.chat_requests import PNG, chat_of
 from tests.translators.streams import Json, Streams
 from translators.errors import TranslationError
+from translators.protocol import Translator
 
 __all__ = [
     "OBJECTS",
@@ -19,8 +20,11 @@ __all__ = [
     "conversations",
     "cuts",
     "grown_bodies",
+    "grown_requests",
     "requests",
 ]
+
+RequestT = TypeVar("RequestT")
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 OBJECTS = st.dictionaries(WORDS, st.none() | st.booleans() | st.integers() | WORDS, max_size=3)
@@ -99,18 +103,29 @@ def grown_bodies(
     streams: Streams, messages: list[Json], data: st.DataObject, model: str
 ) -> tuple[Json, Json]:
     """Return the native bodies of a conversation's beginning and of the whole of it."""
+    shorter, longer = grown_requests(streams.translator, messages, data, model)
+    return shorter.body, longer.body
+
+
+def grown_requests(
+    translator: Translator[RequestT, Any, Any],
+    messages: list[Json],
+    data: st.DataObject,
+    model: str,
+) -> tuple[RequestT, RequestT]:
+    """Return the native requests of a conversation's beginning and of the whole of it."""
     answers = [i for i, message in enumerate(messages) if message["role"] == "assistant" and i]
     assume(answers)
     cut = data.draw(st.sampled_from(answers))
     shared: Json = {"model": "persona", "tools": [TOOL]}
     old, new = (chat_of({**shared, "messages": part}) for part in (messages[:cut], messages))
     try:
-        longer = streams.translator.request(new, model=model)
-        shorter = streams.translator.request(old, model=model)
+        longer = translator.request(new, model=model)
+        shorter = translator.request(old, model=model)
     except TranslationError:
         assume(False)
         raise
-    return shorter.request.body, longer.request.body
+    return shorter.request, longer.request
 
 
 def changed_events(

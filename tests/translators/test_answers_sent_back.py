@@ -18,10 +18,13 @@ import translators
 from tests.golden_files import GOLDEN
 from tests.translators.anthropic_messages import native_schema
 from tests.translators.chat_requests import request_of, result, user
+from tests.translators.claude_agent.agent_api import call_of
 from tests.translators.gemini_generate import gemini_types
 from tests.translators.openai_responses import responses_types
 from tests.translators.streams import CONTEXT, Json
 from translators.anthropic_messages.translator import AnthropicMessagesTranslator
+from translators.claude_agent.request import AgentRequest
+from translators.claude_agent.translator import ClaudeAgentTranslator
 from translators.errors import TranslationError
 from translators.fidelity import Report
 from translators.fold import fold
@@ -90,7 +93,7 @@ def problems_in_chat(body: Json) -> list[str]:
     return found
 
 
-AnyTranslator = Translator[HttpRequest, bytes, Any]
+AnyTranslator = Translator[Any, Any, Any]
 
 TARGETS: dict[str, tuple[AnyTranslator, str, Callable[[Json], list[str]]]] = {
     "openai_chat": (OpenAIChatTranslator(), "gpt-5.4", problems_in_chat),
@@ -105,7 +108,13 @@ TARGETS: dict[str, tuple[AnyTranslator, str, Callable[[Json], list[str]]]] = {
         "gemini-3-flash-preview",
         gemini_types.problems_of,
     ),
+    "claude_agent": (ClaudeAgentTranslator(), "claude-opus-4-8", native_schema.problems_of),
 }
+
+
+def body_of(request: HttpRequest | AgentRequest) -> Json:
+    """Return what the API gets; from the Claude CLI, where that is told the request."""
+    return call_of(request) if isinstance(request, AgentRequest) else request.body
 
 
 def conversation(request: Json, message: Json) -> Json:
@@ -201,8 +210,9 @@ def test_row_98_row_100_an_answer_goes_back_as_it_came(request_: Json, message: 
         except TranslationError as error:
             assert (error.param or "").removeprefix("messages[1].") in REFUSED & sent_back.keys()
             continue
-        assert problems_of(translated.request.body) == []
+        body = body_of(translated.request)
+        assert problems_of(body) == []
         for path, extension in extensions(sent_back):
-            gone = lost(path, extension, sent_back, translated.request.body)
+            gone = lost(path, extension, sent_back, body)
             silent = path.removeprefix("messages[].") in SILENT
             assert silent or not gone or reported(path, translated.report), (path, gone)

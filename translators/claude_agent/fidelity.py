@@ -9,17 +9,23 @@ from translators.fidelity import Rule
 
 __all__ = ["AGENT_RULES", "ONCE", "RULES"]
 
-_MARKS = "the CLI marks the end of the prompt itself"
+_MARKS = "by the CLI's own marks, at the end of the system prompt and of the last turn"
+_SHORT = "what the CLI marks is cached for five minutes"
 _LATER = "by a text of the user's: the CLI takes only turns of user and assistant"
+_SAMPLING = (
+    "sent to the models that still take it, else not; from 4.1 on not alone, for the CLI says "
+    "`temperature: 1` itself"
+)
 
 RULES: dict[str, Rule] = {
     **messages.RULES,
     "cache_control": Rule("emulated", (), _MARKS),
     "prompt_cache_options": Rule("emulated", (), _MARKS),
-    "prompt_cache_retention": Rule("emulated", (), _MARKS),
+    "prompt_cache_retention": Rule("ignored", (), _SHORT),
+    "top_p": Rule("native", (1,), _SAMPLING),
     "`cache_control` on a part": Rule("emulated", (), _MARKS),
     "`prompt_cache_breakpoint` on a part": Rule("emulated", (), _MARKS),
-    "web_search_options": Rule("rejected", ({},), "its tools are the client's own only"),
+    "web_search_options": Rule("rejected", (), "its tools are the client's own only"),
     "`system` message later on": Rule("emulated", (), _LATER),
     "answer begun by the client": Rule("rejected", (), "the CLI asks for whole answers only"),
 }

@@ -18,7 +18,8 @@ Block = Mapping[str, Any]
 def difference(body: Mapping[str, Any], request: AgentRequest) -> str | None:
     """Return what of `request` is not in the call with `body`; None where all of it is.
 
-    The CLI may add to it: texts of its own to the system prompt, and reminders to the turns.
+    The CLI may add to it: texts of its own to the system prompt, and reminders to the turns. Where
+    it may make images smaller, any image stands for another.
 
     Args:
         body: Of the call, decoded.
@@ -31,9 +32,16 @@ def difference(body: Mapping[str, Any], request: AgentRequest) -> str | None:
         return "the system prompt"
     if set(request.tools) - {tool.get("name") for tool in _blocks(body.get("tools"))}:
         return "a tool"
-    if (missing := _missing_turn(_blocks(body.get("messages")), request.turns)) is not None:
+    turns = request.turns
+    if request.own_images:
+        turns = [{**turn, "content": list(map(_any_image, turn["content"]))} for turn in turns]
+    if (missing := _missing_turn(_blocks(body.get("messages")), turns)) is not None:
         return f"turn {missing}"
     return _missing_field(body, request.extra)
+
+
+def _any_image(block: Block) -> Block:
+    return {"type": "image"} if block["type"] == "image" else block
 
 
 def _missing_turn(sent: Sequence[Block], told: Sequence[Block]) -> int | None:

@@ -15,10 +15,13 @@ from proxy.providers.claude_agent.surroundings import Places
 from translators.claude_agent.request import AgentRequest
 from translators.json import encode
 
-__all__ = ["SERVER", "flag_settings", "initial", "written"]
+__all__ = ["SERVER", "fits", "flag_settings", "initial", "written"]
 
 SERVER: Final = "c"
 """The name of the MCP server that the client's tools belong to."""
+
+MAX_SETTINGS: Final = 2 * 1024 * 1024
+"""Bytes of a file of settings that the CLI takes; through its input it takes any."""
 
 
 def initial(request: AgentRequest) -> dict[str, Any]:
@@ -39,6 +42,11 @@ def flag_settings(request: AgentRequest, environment: Mapping[str, str]) -> dict
     if request.betas:
         told["ANTHROPIC_BETAS"] = request.betas
     return {"model": request.model, "env": told}
+
+
+def fits(request: AgentRequest, environment: Mapping[str, str]) -> bool:
+    """Whether a process can be told the request's settings as it starts."""
+    return len(json.dumps(flag_settings(request, environment))) <= MAX_SETTINGS
 
 
 def written(request: AgentRequest, environment: Mapping[str, str], places: Places) -> list[str]:

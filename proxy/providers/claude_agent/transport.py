@@ -18,7 +18,7 @@ from proxy.providers.claude_agent.pool import Pool
 from proxy.providers.claude_agent.process import CliProcess
 from proxy.providers.claude_agent.reaper import reap
 from proxy.providers.claude_agent.settings import AgentSettings
-from proxy.providers.claude_agent.telling import written
+from proxy.providers.claude_agent.telling import fits, written
 from translators.claude_agent.request import AgentRequest
 from translators.claude_agent.run import ends_run
 from translators.claude_agent.stream import is_end
@@ -28,11 +28,15 @@ from translators.errors import TimeoutError as ProviderTimeout
 if TYPE_CHECKING:
     from proxy.providers.claude_agent.conversation import Conversation
 
-__all__ = ["START_SECONDS", "AgentEvents", "AgentTransport"]
+__all__ = ["DOUBTS", "START_SECONDS", "AgentEvents", "AgentTransport"]
 
 START_SECONDS: Final = 30.0
 """How long a process may take to start and to be told its request. It is a matter of half a second,
 but of many if a busy machine starts several at once."""
+
+DOUBTS: Final = 3
+"""Requests in a row that a parked process did not take, and one that was told them as it started
+did. Fewer may be the requests' own fault."""
 
 Event = Mapping[str, Any]
 
@@ -115,6 +119,7 @@ class AgentTransport:
             retry_after=settings.retry_after,
         )
         self.pool = Pool(settings.pool, self._parked)
+        self._doubts = 0
         self._reaping: asyncio.Task[int] | None = None
         self._live: set[Conversation] = set()
         self._ending: set[asyncio.Task[None]] = set()
@@ -190,8 +195,11 @@ class AgentTransport:
         return await CliProcess.start(self.settings, self.gate.door())
 
     async def _spawned(self, request: AgentRequest, call: Call) -> CliProcess:
+        environment = request_environment(call.traceparent)
+        if not await asyncio.to_thread(fits, request, environment):
+            return await self._parked()
         await self.gate.open()
-        write = partial(written, request, request_environment(call.traceparent))
+        write = partial(written, request, environment)
         return await CliProcess.start(self.settings, self.gate.door(), write)
 
     async def _begin(self, request: AgentRequest, call: Call) -> "Conversation":
@@ -199,17 +207,31 @@ class AgentTransport:
         try:
             # Loading the SDK takes a second, which is not to be taken from others' answers.
             module = await asyncio.to_thread(import_module, _CONVERSATION)
+            doubt: UnknownCli | None = None
             if self.pool.size > 0:
                 try:
-                    return await self._converse(module, request, call, await self.pool.take())
+                    taken = await self._converse(module, request, call, await self.pool.take())
                 except UnknownCli as error:
                     # What it was told through its input it may take as it starts.
-                    _logger.warning("%s Processes are no longer parked.", error.message)
-                    await self.pool.aclose()
-            return await self._converse(module, request, call, await self._spawned(request, call))
+                    doubt = error
+                else:
+                    self._doubts = 0
+                    return taken
+            spawned = await self._spawned(request, call)
+            conversation = await self._converse(module, request, call, spawned)
+            if doubt is not None:
+                await self._doubted(doubt)
+            return conversation
         except BaseException:
             self.admission.leave()
             raise
+
+    async def _doubted(self, error: UnknownCli) -> None:
+        """Park no more processes where it is not the requests that they do not take."""
+        self._doubts += 1
+        if self._doubts >= DOUBTS and self.pool.size > 0:
+            _logger.warning("%s Processes are no longer parked.", error.message)
+            await self.pool.aclose()
 
     async def _converse(
         self, module: Any, request: AgentRequest, call: Call, process: CliProcess

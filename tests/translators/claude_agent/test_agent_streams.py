@@ -69,6 +69,16 @@ def test_a_stop_reason_that_the_cli_made_up_is_no_end():
         stream.end()
 
 
+def test_an_end_without_any_stop_reason_is_none():
+    """What went wrong, the result says that follows it."""
+    stream = ClaudeAgentStream(CONTEXT)
+    for event in [START, *TEXT]:
+        stream.feed(event)
+    assert stream.feed({"type": "message_stop"}) == []
+    with pytest.raises(StreamTruncated):
+        stream.end()
+
+
 def test_what_follows_a_made_up_end_is_not_taken_for_the_answer():
     stream = ClaudeAgentStream(CONTEXT)
     for event in (START, *TEXT, end(None), {"type": "message_stop"}):

@@ -7,7 +7,15 @@ import pytest
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from tests.translators.claude_agent.test_stream import CALL, CONTEXT, START, TEXT, Json, block, end
+from tests.translators.claude_agent.test_agent_streams import (
+    CALL,
+    CONTEXT,
+    START,
+    TEXT,
+    Json,
+    block,
+    end,
+)
 from translators.claude_agent.request import AgentRequest
 from translators.claude_agent.run import LIMITS, ends_run, run_limit
 from translators.claude_agent.stream import ClaudeAgentStream

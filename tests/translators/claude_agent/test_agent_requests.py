@@ -72,9 +72,10 @@ def test_the_last_turn_is_the_users_whatever_the_model(model: str):
         )
 
 
-def test_the_web_is_not_searched():
+@pytest.mark.parametrize("options", [{}, {"search_context_size": "low"}])
+def test_the_web_is_not_searched(options: Json):
     with pytest.raises(TranslationError) as caught:
-        translated(web_search_options={"search_context_size": "low"})
+        translated(web_search_options=options)
     assert caught.value.param == "web_search_options"
     assert "claude_agent" in caught.value.message
 
@@ -99,8 +100,94 @@ def test_cache_marks_are_the_clis_own():
         cache_control=mark,
     )
     assert "cache_control" not in str(result.request)
-    assert "cache_control" in result.report.emulated
+    assert result.report.emulated == (
+        "cache_control",
+        "messages[].content[].cache_control",
+        "tools[].cache_control",
+    )
     assert translated().report.emulated == ()
+
+
+def test_a_life_that_the_clis_marks_do_not_have_is_reported():
+    mark = {"type": "ephemeral", "ttl": "1h"}
+    report = translated(cache_control=mark).report
+    assert (report.ignored, report.emulated) == (("cache_control.ttl",), ("cache_control",))
+    report = translated(prompt_cache_options={"ttl": "30m"}).report
+    assert report.ignored == ("prompt_cache_options.ttl",)
+    assert report.emulated == ("prompt_cache_options",)
+    assert translated(cache_control={**mark, "ttl": "5m"}).report.ignored == ()
+    late = translated(prompt_cache_retention="24h").report
+    assert (late.ignored, late.emulated) == (("prompt_cache_retention",), ())
+
+
+def test_a_tool_of_an_unknown_type_is_refused_whatever_it_holds():
+    with pytest.raises(TranslationError) as caught:
+        translated(tools=[{"type": "other", "function": {"name": "look"}}])
+    assert caught.value.param == "tools[0].type"
+
+
+def test_more_marks_than_the_api_takes_are_not_missed():
+    parts = [{"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}] * 6
+    report = translated(messages=[{"role": "user", "content": parts}]).report
+    assert report.ignored == ()
+
+
+IMAGE: Json = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+
+
+def test_images_that_the_cli_would_change_are_laid_over_its_call():
+    messages: list[Json] = [
+        {"role": "user", "content": [IMAGE]},
+        {"role": "assistant", "content": "Yes."},
+        {"role": "user", "content": "And?"},
+    ]
+    request = translated(messages=messages).request
+    *earlier, last = request.extra["messages"]
+    assert earlier == list(request.turns[:-1])
+    assert last["content"][0].pop("cache_control") == {"type": "ephemeral"}
+    assert last == request.turns[-1]
+
+
+@pytest.mark.parametrize("url", ["https://example.com/a.png", None])
+def test_other_turns_are_told_once(url: str | None):
+    part = (
+        {"type": "image_url", "image_url": {"url": url}} if url else {"type": "text", "text": "x"}
+    )
+    result = translated(messages=[{"role": "user", "content": [part]}])
+    assert "messages" not in result.request.extra
+
+
+def test_the_turns_are_not_laid_over_several_calls():
+    """Each would be the first one again, and the results of tools would be lost."""
+    chat = ChatCompletionRequest.model_validate(
+        {"model": "architect", "messages": [{"role": "user", "content": [IMAGE]}]}
+    )
+    request = ClaudeAgentTranslator(runs=True).request(chat, model="claude-sonnet-5").request
+    assert "messages" not in request.extra
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "sent", "ignored"),
+    [
+        ("claude-sonnet-4-0", {"top_p": 0.5}, {"top_p": 0.5}, ()),
+        ("claude-sonnet-4-5", {"top_p": 0.5}, {}, ("top_p",)),
+        ("claude-sonnet-4-5", {"top_p": 0.5, "temperature": 1}, {}, ("top_p",)),
+        (
+            "claude-sonnet-4-5",
+            {"top_p": 0.5, "temperature": 0.2},
+            {"temperature": 0.2},
+            ("top_p",),
+        ),
+        ("other-model", {"top_p": 0.5}, {"top_p": 0.5}, ()),
+    ],
+)
+def test_top_p_is_sent_where_it_may_stand_beside_the_clis_temperature(
+    model: str, fields: Json, sent: Json, ignored: tuple[str, ...]
+):
+    result = translated(model, **fields)
+    extra = result.request.extra
+    assert {name: extra[name] for name in ("temperature", "top_p") if name in extra} == sent
+    assert result.report.ignored == ignored
 
 
 def test_thoughts_that_are_bound_need_their_beta():
