@@ -3,9 +3,11 @@
 import asyncio
 import os
 import signal
+from asyncio.subprocess import PIPE, Process, SubprocessStreamProtocol
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -51,7 +53,7 @@ class CliProcess:
 
     def __init__(
         self,
-        process: asyncio.subprocess.Process,
+        started: "_Started",
         places: Places,
         told: Mapping[str, str],
         *,
@@ -59,6 +61,7 @@ class CliProcess:
         parked: bool,
         agent: bool,
     ) -> None:
+        self._transport, process = started
         self._process = process
         self._places = places
         self._told = told
@@ -93,17 +96,8 @@ class CliProcess:
         told = environment(settings, places, os.environ, api=door.url)
         try:
             more = ["--system-prompt", ""] if write is None else write(places)
-            process = await asyncio.create_subprocess_exec(
-                str(settings.cli),
-                *flags(settings, places, os.environ),
-                *more,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                cwd=working_directory(settings, places),
-                env=told,
-                start_new_session=True,
-            )
+            program = [str(settings.cli), *flags(settings, places, os.environ), *more]
+            started = await _start(program, cwd=working_directory(settings, places), env=told)
         except BaseException as error:
             door.close()
             places.remove()
@@ -115,7 +109,7 @@ class CliProcess:
                 kind="server",
             ) from error
         agent = settings.agent is not None
-        return cls(process, places, told, door=door, parked=write is None, agent=agent)
+        return cls(started, places, told, door=door, parked=write is None, agent=agent)
 
     @property
     def pid(self) -> int:
@@ -214,8 +208,8 @@ class CliProcess:
         finally:
             self._listening.cancel()
             await asyncio.wait([self._listening])
-            if self._process.stdin is not None:
-                self._process.stdin.close()
+            # Its pipes stay open while there is something in them that nobody has read.
+            self._transport.close()
             await asyncio.to_thread(self._clear)
 
     def _clear(self) -> None:
@@ -231,6 +225,25 @@ class CliProcess:
         stderr = self._process.stderr
         while stderr is not None and (piece := await stderr.read(_PIECE)):
             self._complaints.append(piece[-_COMPLAINT:])
+
+
+_Started = tuple[asyncio.SubprocessTransport, Process]
+
+
+async def _start(program: list[str], *, cwd: Path, env: Mapping[str, str]) -> _Started:
+    """Start a program; asyncio's own function for it gives nobody the transport, to close it."""
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.subprocess_exec(
+        lambda: SubprocessStreamProtocol(limit=_PIECE, loop=loop),
+        *program,
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+        cwd=cwd,
+        env=env,
+        start_new_session=True,
+    )
+    return transport, Process(transport, protocol, loop)
 
 
 def _frame(line: bytearray) -> Frame | None:
