@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.guide import GUIDE, absent
 from tests.providers import UPSTREAM_KEY, closed_port, deaf_port, standard_policy
 from tests.recordings import recorded_folder
 from tests.redis_server import redis_server_missing
@@ -20,6 +21,8 @@ def pytest_sessionstart() -> None:
         return
     if not recorded_folder().is_dir():
         raise pytest.UsageError(f"CI needs the recorded traffic, and {recorded_folder()} is empty")
+    if not GUIDE.is_file():
+        raise pytest.UsageError(f"CI needs the integration guide: {absent()}")
     if (missing := redis_server_missing()) is not None:
         raise pytest.UsageError(f"CI needs Redis: {missing}")
 
