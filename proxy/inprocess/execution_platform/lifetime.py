@@ -40,6 +40,10 @@ _open: dict[AbstractEventLoop, dict[int, "Shared[Any]"]] = {}
 """By loop and by the identity of the configuration, which the `Shared` keeps alive."""
 
 
+class OpeningCancelled(Exception):
+    """What was to be shared was not opened."""
+
+
 class Shared(Generic[T]):
     """What is open in one event loop for one configuration. Made inside of that loop.
 
@@ -57,15 +61,26 @@ class Shared(Generic[T]):
         # A task of its own: the one that happens to be first may be cancelled, and its context
         # (its trace, for one) is nothing to the others.
         self._opening = self.loop.create_task(self._manager.__aenter__(), context=Context())
+        self._opening.add_done_callback(self._opened)
 
     async def get(self) -> T:
-        """Return what is open, once it is."""
+        """Return what is open, once it is.
+
+        Raises:
+            OpeningCancelled: Somebody cancelled that, but not the task that waits for it.
+        """
         try:
             return await asyncio.shield(self._opening)
-        except BaseException:
-            if self._opening.done() and not self._succeeded():
-                self._forget()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._opening.cancelled() and task is not None and not task.cancelling():
+                raise OpeningCancelled from None
             raise
+
+    def _opened(self, _: asyncio.Task[T]) -> None:
+        if not self._succeeded():
+            # The next one who wants it opens it anew.
+            self._forget()
 
     def release(self) -> None:
         """Give a share back; close after a while, if it was the last and no other is taken."""
@@ -142,13 +157,17 @@ class Lifetime(Generic[T]):
         Raises:
             RuntimeError: The router was closed.
         """
-        if self._closed:
-            raise RuntimeError("This router was closed; make another one.")
         loop = asyncio.get_running_loop()
-        share = self._shares.get(loop)
-        if share is None or share.over:
-            share = self._shares[loop] = self._share(loop)
-        return await share.get()
+        while not self._closed:
+            share = self._shares.get(loop)
+            if share is None or share.over:
+                share = self._shares[loop] = self._share(loop)
+            try:
+                return await share.get()
+            except OpeningCancelled:
+                # By `aclose`, or together with all tasks of the loop.
+                continue
+        raise RuntimeError("This router was closed; make another one.")
 
     def _share(self, loop: AbstractEventLoop) -> Shared[T]:
         for ended in [other for other in tuple(_open) if other.is_closed()]:
