@@ -66,8 +66,10 @@ class Upstream:
         return PersonaRouter(policy=self.policy, **options)
 
     def requests(self) -> list[dict[str, Any]]:
-        """Return the bodies of the requests that arrived, since the last call of this."""
-        bodies = [one["body"] for one in self._get("/_sandbox/requests")]
+        """Return the bodies of the chat requests that arrived, since the last call of this."""
+        arrived = self._get("/_sandbox/requests")
+        # Those without one look models up.
+        bodies = [one["body"] for one in arrived if one["body"] is not None]
         forget = urllib.request.Request(f"{self._url}/_sandbox/requests", method="DELETE")
         urllib.request.urlopen(forget, timeout=5).close()
         return bodies
