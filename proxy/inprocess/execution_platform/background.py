@@ -10,6 +10,7 @@ import atexit
 import os
 import threading
 from collections.abc import Callable, Coroutine
+from importlib import import_module
 from typing import Any, TypeVar
 
 from execution_platform.lifetime import open_in
@@ -92,7 +93,9 @@ def _forget() -> None:
     _current, _lock, _waiting = None, threading.Lock(), 0
 
 
-# Before `concurrent.futures` takes no more work: what delivers the last spans needs it. Plain
-# `atexit` comes later, and is all there is where an interpreter has no such list.
+# Before the pools of threads take no more work: what delivers the last spans needs one. They have
+# registered when their module was imported, and the last to register comes first. Plain `atexit`
+# is too late for that, and all there is where an interpreter has no such list.
+import_module("concurrent.futures.thread")
 getattr(threading, "_register_atexit", atexit.register)(_end)
 os.register_at_fork(after_in_child=_forget)
