@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import signal
 import subprocess
 import sys
 import threading
@@ -298,6 +299,40 @@ def test_closing_while_it_is_being_opened_leaves_nothing() -> None:
         assert (opener.opened, opener.closed, here()) == (1, 0, 0)
 
     run(main)
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_file_of_variables_is_read_as_the_server_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    from execution_platform.exceptions import ConfigurationError, NoProvider
+
+    monkeypatch.delenv("EP_SANDBOX")
+    with pytest.raises(NoProvider):
+        PersonaRouter().get_client("architect_openai")
+    Path(".env").write_text("EP_SANDBOX=1\n")
+    assert run(lambda: says_ok(PersonaRouter().get_client("architect_openai")))
+    Path(".env").write_text("EP_SANDBOKS=1\n")
+    with pytest.raises(ConfigurationError, match="EP_SANDBOX"):
+        PersonaRouter()
+
+
+def test_interrupting_chat_sync_lets_go_of_the_provider(upstream: Upstream) -> None:
+    before = upstream.tally("openai")["aborted_by_client"]
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with upstream.router() as router:
+        client = router.get_client("openai_only")
+        signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                client.chat_sync(ask("Hi [sandbox delay=60]"))
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        asyncio.run(upstream.until("openai", aborted_by_client=before + 1))
+        assert client.chat_sync(ask("Hi [sandbox say=ok]")).text == "ok"
 
 
 OPENS_NOTHING = """

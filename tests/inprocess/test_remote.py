@@ -373,6 +373,7 @@ def test_a_proxy_that_is_silent_is_given_up(answer: bytes, streamed: bool) -> No
         {"base_url": "http://a b"},
         {"base_url": "http://localhost:8080/v1?key=1"},
         {"base_url": "http://[::1"},
+        {"base_url": "http://user:secret@localhost"},
         {"base_url": "http://localhost", "api_key": "a\nb"},
         {"base_url": "http://localhost", "sandbox": True},
         {"base_url": "http://localhost", "policy": "policy.yaml"},
@@ -387,3 +388,4 @@ def test_options_that_are_wrong_are_refused_at_once(options: dict[str, Any]) -> 
     with pytest.raises(ConfigurationError) as caught:
         PersonaRouter(**options)
     assert "a\nb" not in str(caught.value)
+    assert "secret" not in str(caught.value)

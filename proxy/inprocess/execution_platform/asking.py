@@ -9,7 +9,7 @@ from typing import Protocol
 from execution_platform.spi.answer import FidelityReport, Served
 from execution_platform.spi.request import ChatRequest
 from execution_platform.writing import body_of, ends_with_answer
-from translators.errors import ExecutionPlatformError
+from translators.errors import ExecutionPlatformError, ProviderError
 
 __all__ = ["Answer", "Asked", "Backend", "describe", "trace_context"]
 
@@ -101,9 +101,11 @@ class Backend(Protocol):
         ...
 
 
-def describe(error: ExecutionPlatformError, request_id: str) -> None:
+def describe(error: ExecutionPlatformError, served: Served) -> None:
     """Give an error the attributes that `execution_platform.exceptions` promises."""
-    facts = {"status": error.status_hint, "provider": None, "request_id": request_id or None}
+    provider = served.provider if isinstance(error, ProviderError) else None
+    request_id = served.request_id or None
+    facts = {"status": error.status_hint, "provider": provider, "request_id": request_id}
     for name, value in facts.items():
         if getattr(error, name, None) is None:
             setattr(error, name, value)

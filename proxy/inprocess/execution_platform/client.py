@@ -92,7 +92,7 @@ class PersonaChat:
         try:
             return response_of(await self._backend.whole(self._asked), self.served)
         except ExecutionPlatformError as error:
-            describe(error, self.served.request_id)
+            describe(error, self.served)
             raise
 
     def _use(self) -> None:
@@ -132,7 +132,7 @@ async def _pieces(backend: Backend, asked: Asked) -> AsyncGenerator[ChatChunk]:
                     yield chunk
     except ExecutionPlatformError as error:
         await answer.close(error)
-        describe(error, asked.served.request_id)
+        describe(error, asked.served)
         raise
     except BaseException as error:
         await answer.close(error)

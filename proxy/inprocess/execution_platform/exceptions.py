@@ -14,7 +14,7 @@
         TimeoutError          it took too long; also a builtin `TimeoutError`
         StreamTruncated       its answer stopped before the end
 
-What a `PersonaRouter` raises has, whatever its class:
+What `chat`, `chat_sync`, `get_client` and `select_provider` raise has, whatever its class:
 
 * `message`, with what to do about it; `code`, `type` and `param` as in OpenAI's API;
 * `status`: the provider's HTTP status; where there was none, that of a server that reports this;

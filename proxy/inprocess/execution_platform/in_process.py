@@ -60,16 +60,14 @@ class InProcess:
         """Return the JSON of a whole answer."""
         service = await self._lifetime.get()
         exchange, engine = _begun(service, asked, stream=False)
-        status: int | None = None
         try:
             completion = await engine.complete(exchange)
-            status = 200
-        except ExecutionPlatformError as error:
-            status = error.status_hint
-            raise
-        finally:
+        except BaseException as error:
             _tell(asked, exchange)
-            service.finish(exchange, status=status)
+            _finish(service, exchange, error)
+            raise
+        _tell(asked, exchange)
+        _finish(service, exchange, None)
         return completion.data
 
     def answer(self, asked: Asked) -> "EngineAnswer":
@@ -123,10 +121,7 @@ class EngineAnswer:
             if self._delivery is not None:
                 await self._delivery.aclose(error)
         finally:
-            status = 200 if self._delivery is not None else None
-            if status is None and isinstance(error, ExecutionPlatformError):
-                status = error.status_hint
-            service.finish(exchange, status=status)
+            _finish(service, exchange, error)
 
 
 def _begun(service: Service, asked: Asked, *, stream: bool) -> tuple[Exchange, Engine]:
@@ -170,6 +165,18 @@ def _engine(engine: Engine, asked: Asked) -> Engine:
         )
     policy = with_model(engine.policy, asked.persona, model)
     return replace(engine, policy=policy, preparation=replace(engine.preparation, policy=policy))
+
+
+def _finish(service: Service, exchange: Exchange, error: BaseException | None) -> None:
+    status: int | None = None
+    if error is None or exchange.committed is not None:
+        status = 200
+    elif isinstance(error, ExecutionPlatformError):
+        status = error.status_hint
+    elif not isinstance(error, Exception) and not exchange.attempts:
+        # Given up before there was an attempt to say so.
+        exchange.end_reason = exchange.cancelled_because
+    service.finish(exchange, status=status)
 
 
 def _tell(asked: Asked, exchange: Exchange) -> None:

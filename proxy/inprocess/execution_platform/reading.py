@@ -1,6 +1,10 @@
-"""Answers from bytes: chunks and completions of OpenAI's wire format, as dataclasses."""
+"""Answers from bytes: chunks and completions of OpenAI's wire format, as dataclasses.
 
-from collections.abc import Mapping
+What compatible servers leave out, and what nobody needs, may be missing.
+"""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -8,6 +12,8 @@ import msgspec
 
 from execution_platform.spi.answer import ChatChunk, ChatResponse, Choice, Served, Usage
 from execution_platform.spi.message import Message, ToolCall
+from translators.errors import ProviderError
+from translators.json import UNREADABLE
 
 __all__ = ["ChunkReader", "response_of"]
 
@@ -41,20 +47,25 @@ class ChunkReader:
         self._calls: dict[int, dict[int, _OpenCall]] = {}
 
     def read(self, data: bytes) -> list[ChatChunk]:
-        """Return what a chunk, given as its JSON, has to say; often one thing, or nothing."""
-        wire: _Json = msgspec.json.decode(data)
-        id, model = wire.get("id"), wire.get("model")
-        found: list[ChatChunk] = []
-        for choice in wire["choices"]:
-            self._choice(choice, id, model, found)
-        if wire.get("usage"):
-            found.append(ChatChunk(usage=_usage(wire["usage"]), model=model, id=id))
-        return found
+        """Return what a chunk, given as its JSON, has to say; often one thing, or nothing.
+
+        Raises:
+            ProviderError: It is no chunk.
+        """
+        with _as_promised():
+            wire: _Json = msgspec.json.decode(data)
+            id, model = wire.get("id"), wire.get("model")
+            found: list[ChatChunk] = []
+            for choice in wire.get("choices") or ():
+                self._choice(choice, id, model, found)
+            if wire.get("usage"):
+                found.append(ChatChunk(usage=_usage(wire["usage"]), model=model, id=id))
+            return found
 
     def _choice(
         self, choice: _Json, id: str | None, model: str | None, found: list[ChatChunk]
     ) -> None:
-        index: int = choice["index"]
+        index: int = choice.get("index") or 0
         delta: _Json = choice.get("delta") or {}
         chunk = ChatChunk(
             delta_text=delta.get("content") or None,
@@ -79,7 +90,11 @@ class ChunkReader:
 
     def _part_of_call(self, choice: int, part: _Json) -> None:
         calls = self._calls.setdefault(choice, {})
-        call = calls.setdefault(part["index"], _OpenCall())
+        index: int | None = part.get("index")
+        if index is None:
+            # An id begins a call; what has none belongs to the last.
+            index = len(calls) if part.get("id") else max(len(calls) - 1, 0)
+        call = calls.setdefault(index, _OpenCall())
         call.id = part.get("id") or call.id
         call.type = part.get("type") or call.type
         said: _Json = part.get("function") or part.get("custom") or {}
@@ -89,16 +104,35 @@ class ChunkReader:
 
 
 def response_of(data: bytes, served: Served) -> ChatResponse:
-    """Return a completion, given as its JSON."""
-    wire: _Json = msgspec.json.decode(data)
-    return ChatResponse(
-        choices=[_choice(choice) for choice in wire["choices"]],
-        usage=_usage(wire["usage"]) if wire.get("usage") else None,
-        model=wire["model"],
-        id=wire["id"],
-        served=served,
-        extra=_rest(wire, _BODY),
-    )
+    """Return a completion, given as its JSON.
+
+    Raises:
+        ProviderError: It is none.
+    """
+    with _as_promised():
+        wire: _Json = msgspec.json.decode(data)
+        choices = [_choice(choice) for choice in wire["choices"]]
+        if not choices:
+            raise ValueError("there is no choice")
+        return ChatResponse(
+            choices=choices,
+            usage=_usage(wire["usage"]) if wire.get("usage") else None,
+            model=wire.get("model") or "",
+            id=wire.get("id") or "",
+            served=served,
+            extra=_rest(wire, _BODY),
+        )
+
+
+@contextmanager
+def _as_promised() -> Generator[None]:
+    try:
+        yield
+    except (*UNREADABLE, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ProviderError(
+            "The answer is not what the API promises: a part of it is missing or has another form.",
+            kind="protocol",
+        ) from error
 
 
 def _choice(choice: _Json) -> Choice:
@@ -113,7 +147,9 @@ def _choice(choice: _Json) -> Choice:
         reasoning_details=wire.get("reasoning_details"),
         extra=_rest(wire, _DELTA),
     )
-    return Choice(message, choice.get("finish_reason"), choice["index"], choice.get("logprobs"))
+    return Choice(
+        message, choice.get("finish_reason"), choice.get("index") or 0, choice.get("logprobs")
+    )
 
 
 def _call(wire: _Json) -> ToolCall:
@@ -150,9 +186,9 @@ def _usage(wire: _Json) -> Usage:
     prompt = _counts(wire.get("prompt_tokens_details"))
     answer = _counts(wire.get("completion_tokens_details"))
     return Usage(
-        prompt_tokens=wire["prompt_tokens"],
-        completion_tokens=wire["completion_tokens"],
-        total_tokens=wire["total_tokens"],
+        prompt_tokens=wire.get("prompt_tokens") or 0,
+        completion_tokens=wire.get("completion_tokens") or 0,
+        total_tokens=wire.get("total_tokens") or 0,
         cached_tokens=prompt.get("cached_tokens", 0),
         cache_write_tokens=prompt.get("cache_write_tokens", 0),
         reasoning_tokens=answer.get("reasoning_tokens", 0),

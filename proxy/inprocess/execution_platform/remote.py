@@ -6,7 +6,6 @@ decided is decided there, so an unknown persona is told with the first chat.
 
 import asyncio
 import builtins
-import os
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from execution_platform.asking import Asked, trace_context
 from execution_platform.lifetime import Lifetime
 from execution_platform.remote_errors import error_of_answer, error_of_event
 from execution_platform.spi.answer import Served
-from proxy.environment import ConfigurationError
+from proxy.environment import ConfigurationError, load_environment
 from proxy.http import HttpClient
 from proxy.http_answers import Body, HttpEvents
 from proxy.ticker import Ticker
@@ -40,6 +39,9 @@ __all__ = ["Remote"]
 CONNECT_SECONDS: Final = 10.0
 SILENCE_SECONDS: Final = 600.0
 """Longer than a proxy lets a provider think; its heartbeats come more often."""
+
+LOOK_UP_SECONDS: Final = 30.0
+"""For what a proxy knows without asking anybody."""
 
 MAX_ANSWER: Final = 64 * 1024 * 1024
 """Bytes of an answer in one piece, an error's included."""
@@ -86,7 +88,7 @@ class Remote:
 
     def __init__(self, base_url: str, *, api_key: str | None, timeout: float | None) -> None:
         self._url = _root(base_url)
-        key = api_key or os.environ.get("EP_API_KEY", "").strip() or "anything"
+        key = api_key or load_environment().get("EP_API_KEY", "").strip() or "anything"
         if not (key.isascii() and key.isprintable() and " " not in key):
             raise ConfigurationError(
                 "`api_key` is not a key: it holds spaces, line ends or other odd characters."
@@ -135,9 +137,10 @@ class Remote:
         response = await self._answered(
             connections.client.get(
                 self._url + path, headers=self._headers(), connect=CONNECT_SECONDS
-            )
+            ),
+            LOOK_UP_SECONDS,
         )
-        body = Body(response, connections.ticker, idle=self._silence, total=self._silence)
+        body = Body(response, connections.ticker, idle=None, total=LOOK_UP_SECONDS)
         try:
             data = await self._all(body)
         finally:
@@ -178,7 +181,8 @@ class Remote:
                 body=data,
                 headers=headers,
                 connect=CONNECT_SECONDS,
-            )
+            ),
+            self._silence,
         )
         body = Body(response, connections.ticker, idle=self._silence, total=None)
         found = _lower(response.headers)
@@ -191,11 +195,10 @@ class Remote:
             body.close()
         raise error_of_answer(response.status, found, said, asked.served)
 
-    async def _answered(self, asking: Coroutine[Any, Any, ResponseT]) -> ResponseT:
+    async def _answered(self, asking: Coroutine[Any, Any, ResponseT], seconds: float) -> ResponseT:
         """Return the response to a request, once its headers are there."""
-        scope = asyncio.timeout(self._silence)
         try:
-            async with scope:
+            async with asyncio.timeout(seconds):
                 return await asking
         except ProviderError as error:
             if isinstance(error, TimeoutError):
@@ -208,7 +211,7 @@ class Remote:
                 kind="network",
             ) from error
         except builtins.TimeoutError as expired:
-            raise TimeoutError("first_token", self._silence) from expired
+            raise TimeoutError("first_token", seconds) from expired
 
     async def _all(self, body: Body) -> bytes:
         data, excess = await body.all(MAX_ANSWER)
@@ -274,11 +277,14 @@ def _root(base_url: str) -> str:
     try:
         parts = urlsplit(base_url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        # Errors name the address.
+        usable = usable and parts.username is None and parts.password is None
     except ValueError:
         usable = False
     if not usable or any(c.isspace() for c in base_url) or "?" in base_url or "#" in base_url:
         raise ConfigurationError(
-            "`base_url` is not the address of a proxy; write for instance http://127.0.0.1:8080."
+            "`base_url` is not the address of a proxy; write for instance http://127.0.0.1:8080, "
+            "and the key in `api_key`."
         )
     return base_url.rstrip("/").removesuffix("/v1").rstrip("/")
 

@@ -17,6 +17,7 @@ from execution_platform.asking import Backend, describe
 from execution_platform.client import PersonaClient
 from execution_platform.in_process import InProcess
 from execution_platform.remote import Remote
+from execution_platform.spi.answer import Served
 from execution_platform.spi.client import LLMClient
 from proxy.environment import ConfigurationError
 from translators.errors import ExecutionPlatformError
@@ -92,7 +93,7 @@ class PersonaRouter:
         try:
             return self._backend.select_provider(persona)
         except ExecutionPlatformError as error:
-            describe(error, "")
+            describe(error, Served())
             raise
 
     def get_client(self, persona: str) -> LLMClient:
@@ -109,7 +110,7 @@ class PersonaRouter:
         try:
             self._backend.check(persona)
         except ExecutionPlatformError as error:
-            describe(error, "")
+            describe(error, Served())
             raise
         return PersonaClient(persona, self._backend)
 
