@@ -4,7 +4,6 @@ import asyncio
 import gc
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -130,7 +129,7 @@ def test_an_answer_is_taken_once(upstream: Upstream) -> None:
 
 
 PROGRAM = """
-import asyncio, gc, sys
+import asyncio, gc, uvloop
 from execution_platform.router import PersonaRouter
 from execution_platform.spi import ChatRequest, Message
 
@@ -161,7 +160,7 @@ async def closed():
         await router.get_client("architect").chat(ask("Hi"))
 
 for work in (answered, left, answered, held, abandoned, closed):
-    asyncio.run(work())
+    {run}(work())
     gc.collect()
 client = PersonaRouter().get_client("architect")
 assert client.chat_sync(ask("Hi [sandbox say=ok]")).text == "ok"
@@ -169,6 +168,7 @@ assert client.chat_sync(ask("Hi [sandbox say=ok]")).text == "ok"
 """
 
 
+@pytest.mark.parametrize("runner", ["asyncio.run", "uvloop.run"])
 @pytest.mark.parametrize(
     "end",
     [
@@ -179,10 +179,12 @@ assert client.chat_sync(ask("Hi [sandbox say=ok]")).text == "ok"
         "raise SystemExit(0)",
     ],
 )
-def test_a_program_that_cleans_up_nothing_ends_without_a_word(tmp_path: Path, end: str) -> None:
+def test_a_program_that_cleans_up_nothing_ends_without_a_word(
+    tmp_path: Path, end: str, runner: str
+) -> None:
+    program = PROGRAM.replace("{run}", runner).replace("{end}", end)
     done = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", "-c"]
-        + [textwrap.dedent(PROGRAM).replace("{end}", end)],
+        [sys.executable, "-X", "dev", "-W", "error", "-c", program],
         env=clean_environment({"EP_SANDBOX": "1"}),
         cwd=tmp_path,
         capture_output=True,

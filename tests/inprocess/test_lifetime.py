@@ -371,8 +371,9 @@ router = PersonaRouter(sandbox=True)
 assert says_ok(router)
 child = os.fork()
 if child == 0:
+    well = says_ok(router) and says_ok(PersonaRouter(sandbox=True))
     router.close()
-    os._exit(0 if says_ok(PersonaRouter(sandbox=True)) else 1)
+    os._exit(0 if well else 1)
 assert os.waitpid(child, 0)[1] == 0
 assert says_ok(router)
 router.close()

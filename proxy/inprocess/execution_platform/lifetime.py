@@ -57,11 +57,18 @@ class Shared(Generic[T]):
         self.loop = asyncio.get_running_loop()
         self.users = 0
         self.over = False
+        self._unused_since = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._manager = opener()
         # A task of its own: the one that happens to be first may be cancelled, and its context
         # (its trace, for one) is nothing to the others.
         self._opening = self.loop.create_task(self._manager.__aenter__(), context=Context())
         self._opening.add_done_callback(self._opened)
+
+    @property
+    def lost(self) -> bool:
+        """Whether it is closed, or was never opened: whoever wants it has to open it anew."""
+        return self.over or (self._opening.done() and not self._succeeded())
 
     async def get(self) -> T:
         """Return what is open, once it is.
@@ -79,14 +86,14 @@ class Shared(Generic[T]):
 
     def _opened(self, _: asyncio.Task[T]) -> None:
         if not self._succeeded():
-            # The next one who wants it opens it anew.
             self._forget()
 
     def release(self) -> None:
         """Give a share back; close after a while, if it was the last and no other is taken."""
         self.users -= 1
-        if self.users == 0 and not self.over:
-            self.loop.call_later(LINGER, self._close_if_unused)
+        self._unused_since = self.loop.time()
+        if self.users == 0 and not self.over and self._timer is None:
+            self._timer = self.loop.call_later(LINGER, self._close_if_unused)
 
     async def release_now(self) -> None:
         """Give a share back; close at once, if it was the last."""
@@ -95,7 +102,14 @@ class Shared(Generic[T]):
             await self._close()
 
     def _close_if_unused(self) -> None:
-        if self.users == 0 and not self.over:
+        self._timer = None
+        left = self._unused_since + LINGER - self.loop.time()
+        if self.users or self.over:
+            return
+        if left > 0:
+            # One timer for all the routers that came and went meanwhile.
+            self._timer = self.loop.call_later(left, self._close_if_unused)
+        else:
             task = self.loop.create_task(self._close(), context=Context())
             # The loop itself keeps tasks by weak references only.
             _closing.add(task)
@@ -116,6 +130,8 @@ class Shared(Generic[T]):
 
     def _forget(self) -> None:
         self.over = True
+        if self._timer is not None:
+            self._timer.cancel()
         owners = _open.get(self.loop, {})
         if owners.get(id(self.owner)) is self:
             del owners[id(self.owner)]
@@ -160,7 +176,7 @@ class Lifetime(Generic[T]):
         loop = asyncio.get_running_loop()
         while not self._closed:
             share = self._shares.get(loop)
-            if share is None or share.over:
+            if share is None or share.lost:
                 share = self._shares[loop] = self._share(loop)
             try:
                 return await share.get()
@@ -176,7 +192,7 @@ class Lifetime(Generic[T]):
             self._shares.pop(ended, None)
         owners = _open.setdefault(loop, {})
         shared = owners.get(id(self._owner))
-        if shared is None:
+        if shared is None or shared.lost:
             shared = owners[id(self._owner)] = Shared(self._owner, self._opener)
         shared.users += 1
         return shared
