@@ -130,6 +130,9 @@ def load_configuration(given: Mapping[str, str] | None = None) -> Configuration:
 async def open_service(configuration: Configuration) -> AsyncGenerator[Service]:
     """Build the service; leaving closes its connections and delivers the last spans.
 
+    What is entered here is no `asynccontextmanager` itself: an event loop that ends closes all
+    asynchronous generators at once, and the programs that have us inside leave this to it.
+
     Raises:
         TelemetryError: An `OTEL_*` variable asks for something that is not there.
     """
