@@ -16,6 +16,7 @@ __all__ = [
     "api_key",
     "api_keys",
     "availability",
+    "available",
     "cli_credentials",
     "with_sandbox",
 ]
@@ -127,3 +128,19 @@ def _in_sandbox(row: ProviderRow, url: str) -> ProviderRow:
             "query": {},
         }
     )
+
+
+def available(
+    policy: Policy, environment: Mapping[str, str], *, sandbox: bool
+) -> dict[str, str | None]:
+    """Return what `availability` does; on the sandbox, which need not run, keys do not count."""
+    return availability(with_sandbox(policy, _SOMEWHERE) if sandbox else policy, environment)
+
+
+class _Somewhere:
+    """Where a sandbox would be, if one were running."""
+
+    openai_base_url = anthropic_base_url = gemini_base_url = "http://sandbox"
+
+
+_SOMEWHERE = _Somewhere()

@@ -9,13 +9,13 @@ from policy.decision import Decision
 from policy.schema import Target
 from proxy.media.addresses import MediaProblem
 from proxy.telemetry.spans import NO_TELEMETRY, RequestSpan
-from translators.errors import ExecutionPlatformError
+from translators.errors import ExecutionPlatformError, ProviderError
 from translators.fidelity import Report
 from translators.media import Media
 from translators.protocol import Outcome
 from translators.wire.request import ChatCompletionRequest
 
-__all__ = ["Caller", "Exchange"]
+__all__ = ["Caller", "Exchange", "error_type"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +155,13 @@ class Exchange:
         if self.restored:
             attributes["ep.reasoning.restored"] = self.restored
         return attributes
+
+
+def error_type(error: ExecutionPlatformError | None) -> str | None:
+    """Return what a span says of an error: a word from a short list, never its text."""
+    if isinstance(error, ProviderError):
+        return error.native_type or error.kind
+    return (error.code or type(error).__name__) if error is not None else None
 
 
 _CONTROLS = bytes([*range(32), 127])

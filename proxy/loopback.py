@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 __all__ = ["TRANSPORT", "LoopbackServer"]
@@ -102,7 +102,7 @@ class LoopbackServer:
 
     def _configured(self) -> uvicorn.Server:
         config = _Config(
-            self._app,
+            _Cancellable(self._app),
             http=_connection_class(self._on_connection),
             ws="none",
             interface="asgi3",
@@ -114,6 +114,26 @@ class LoopbackServer:
         server = uvicorn.Server(config)
         server.lifespan = config.lifespan_class(config)
         return server
+
+
+class _Cancellable:
+    """Breaks the connection of a request whose task is cancelled.
+
+    `asyncio.run` cancels all tasks of a loop that ends, ours included; uvicorn would write a
+    traceback into the host's log for each.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            scope["extensions"][TRANSPORT]["transport"].abort()
+            # Until uvicorn has heard of it: it would miss the rest of the response.
+            while (await receive())["type"] != "http.disconnect":
+                pass
 
 
 class _Config(uvicorn.Config):

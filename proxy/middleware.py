@@ -16,10 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proxy.disconnect import ClientDisconnected
 from proxy.errors import InternalError, ServerStopping, error_response
-from proxy.exchange import Exchange
+from proxy.exchange import Exchange, error_type
 from proxy.service import Service
 from proxy.telemetry.spans import RequestSpan
-from translators.errors import ExecutionPlatformError, ProviderError
+from translators.errors import ExecutionPlatformError
 from translators.json import encode
 
 __all__ = ["RequestMiddleware", "RequestState"]
@@ -126,15 +126,16 @@ class RequestMiddleware:
 
 def _finish(state: RequestState, service: Service) -> None:
     exchange = state.exchange
-    error = state.error or (exchange.error if exchange else None)
+    error = state.error
+    if exchange is not None:
+        service.finish(exchange, status=state.status, error=error)
+        return
     state.span.end(
         status=state.status,
-        attributes=exchange.attributes() if exchange else {"ep.request.id": state.request_id},
-        error_type=_error_type(error),
+        attributes={"ep.request.id": state.request_id},
+        error_type=error_type(error),
     )
-    if exchange is not None:
-        service.decisions.write(exchange, status=state.status, trace_id=state.span.trace_id)
-    elif error is not None:
+    if error is not None:
         service.decisions.refusal(state.request_id, status=state.status, error=error)
 
 
@@ -149,9 +150,3 @@ def _request_id(scope: Scope) -> str:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return value.decode("ascii")
     return f"req_{uuid.uuid4().hex}"
-
-
-def _error_type(error: ExecutionPlatformError | None) -> str | None:
-    if isinstance(error, ProviderError):
-        return error.native_type or error.kind
-    return (error.code or type(error).__name__) if error is not None else None

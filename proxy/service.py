@@ -22,6 +22,7 @@ from proxy.config import (
 )
 from proxy.decision_log import DecisionLog, LineWriter
 from proxy.engine import Engine
+from proxy.exchange import Exchange, error_type
 from proxy.health import Health
 from proxy.http import HttpClient
 from proxy.media.fetcher import MediaFetcher
@@ -37,6 +38,7 @@ from proxy.registry import create_provider
 from proxy.telemetry.setup import create_telemetry
 from proxy.telemetry.spans import Telemetry
 from proxy.ticker import Ticker
+from translators.errors import ExecutionPlatformError
 
 __all__ = [
     "Configuration",
@@ -81,15 +83,39 @@ class Service:
         """Return the service that the application of a request was opened with."""
         return cast("Service", scope["state"]["service"])
 
+    def finish(
+        self,
+        exchange: Exchange,
+        *,
+        status: int | None,
+        error: ExecutionPlatformError | None = None,
+    ) -> None:
+        """End the span of a request that is over, and write its line in the decision log.
 
-def load_configuration() -> Configuration:
+        Args:
+            exchange: The request's record.
+            status: Of the response, if one was begun.
+            error: What a front refused it for, apart from the engine's own error.
+        """
+        exchange.span.end(
+            status=status,
+            attributes=exchange.attributes(),
+            error_type=error_type(error or exchange.error),
+        )
+        self.decisions.write(exchange, status=status, trace_id=exchange.span.trace_id)
+
+
+def load_configuration(given: Mapping[str, str] | None = None) -> Configuration:
     """Read environment, `.env` and policy.
+
+    Args:
+        given: Variables that win over both, such as `EP_POLICY`.
 
     Raises:
         ConfigurationError: A variable is wrong, or the package it needs is missing.
         PolicyError: The policy file is wrong.
     """
-    environment = load_environment()
+    environment = {**load_environment(), **(given or {})}
     for name, value in environment.items():
         # OpenTelemetry's and the clouds' libraries read these themselves, and so does the Claude
         # CLI; none of them knows `.env`.
@@ -108,6 +134,9 @@ def load_configuration() -> Configuration:
 @asynccontextmanager
 async def open_service(configuration: Configuration) -> AsyncGenerator[Service]:
     """Build the service; leaving closes its connections and delivers the last spans.
+
+    What is entered here is no `asynccontextmanager` itself: an event loop that ends closes all
+    asynchronous generators at once, and the programs that have us inside leave this to it.
 
     Raises:
         TelemetryError: An `OTEL_*` variable asks for something that is not there.

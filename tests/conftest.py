@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.agent_cli import agent_cli_missing
+from tests.guide import GUIDE, absent
 from tests.providers import UPSTREAM_KEY, closed_port, deaf_port, standard_policy
 from tests.recordings import recorded_folder
 from tests.redis_server import redis_server_missing
@@ -21,6 +22,8 @@ def pytest_sessionstart() -> None:
         return
     if not recorded_folder().is_dir():
         raise pytest.UsageError(f"CI needs the recorded traffic, and {recorded_folder()} is empty")
+    if not GUIDE.is_file():
+        raise pytest.UsageError(f"CI needs the integration guide: {absent()}")
     if (missing := redis_server_missing()) is not None:
         raise pytest.UsageError(f"CI needs Redis: {missing}")
     if (missing := agent_cli_missing()) is not None:

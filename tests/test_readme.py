@@ -119,6 +119,20 @@ def test_the_python_example_runs(port: int) -> None:
     assert done.stdout.splitlines()[-1].startswith("answered by claude")
 
 
+def test_the_program_runs_without_a_server(tmp_path: Path) -> None:
+    (code,) = blocks("python", "program")
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "> Design a REST API" in done.stdout
+
+
 def test_the_other_commands_run_in_one_shell() -> None:
     done = shell("".join(b for b in blocks("bash") if "curl" not in b))
     assert done.returncode == 0, done.stdout + done.stderr

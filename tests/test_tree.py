@@ -82,7 +82,8 @@ def imports_of(path: Path) -> set[str]:
 
 
 def name_of(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
+    within = ROOT / "proxy" / "inprocess"
+    parts = path.relative_to(within if within in path.parents else ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 

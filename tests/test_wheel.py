@@ -1,6 +1,7 @@
 """The wheel: what it holds, and that it works where only it is installed."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -8,6 +9,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from tests.guide import GUIDE, absent
+from tests.recordings import recorded_folder
 
 ROOT = Path(__file__).parent.parent
 
@@ -56,24 +60,38 @@ def test_the_sdist_holds_the_tests_and_no_leftovers(built: Path) -> None:
     assert not [name for name in names if name.endswith((".pyc", ".env"))]
 
 
-def test_it_runs_where_only_it_is_installed(built: Path, tmp_path: Path) -> None:
-    # Its dependencies are seen through the interpreter that runs the tests; its own packages
-    # come from the wheel alone.
-    target = tmp_path / "site"
+@pytest.fixture(scope="module")
+def target(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder where the wheel is installed, and nothing else.
+
+    Its dependencies are seen through the interpreter that runs the tests; its own packages come
+    from the wheel alone.
+    """
+    folder = tmp_path_factory.mktemp("installed") / "site"
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
-        + ["--target", str(target), str(wheel_of(built))],
+        + ["--target", str(folder), str(wheel_of(built))],
         check=True,
         timeout=120,
     )
+    return folder
+
+
+def environment_of(target: Path) -> dict[str, str]:
     environment = {name: v for name, v in os.environ.items() if not name.startswith("EP_")}
-    environment["PYTHONPATH"] = str(target)
-    code = (
-        "import execution_platform, policy, proxy, translators, sys;"
-        "assert all(m.__file__.startswith(sys.argv[1]) for m in "
-        "(execution_platform, policy, proxy, translators));"
-        "from proxy.cli.main import main; sys.exit(main(['personas']))"
-    )
+    return {**environment, "PYTHONPATH": str(target)}
+
+
+FROM_THE_WHEEL = (
+    "import execution_platform, policy, proxy, translators, sys;"
+    "assert all(m.__file__.startswith(sys.argv[1]) for m in "
+    "(execution_platform, policy, proxy, translators));"
+)
+
+
+def test_it_runs_where_only_it_is_installed(target: Path, tmp_path: Path) -> None:
+    environment = environment_of(target)
+    code = FROM_THE_WHEEL + "from proxy.cli.main import main; sys.exit(main(['personas']))"
     done = subprocess.run(
         [sys.executable, "-c", code, str(target)],
         cwd=tmp_path,
@@ -93,3 +111,32 @@ def test_it_runs_where_only_it_is_installed(built: Path, tmp_path: Path) -> None
         timeout=60,
     )
     assert script.stdout.strip() == "0.1.0", script.stderr
+
+
+def test_the_integration_guide_runs_where_only_it_is_installed(
+    target: Path, tmp_path: Path
+) -> None:
+    if not GUIDE.is_file():
+        pytest.skip(absent())
+    # The tests alone, without the checkout that they came from.
+    tests = tmp_path / "tests"
+    shutil.copytree(ROOT / "tests" / "inprocess", tests / "inprocess")
+    for path in [*(ROOT / "tests").glob("*.py"), *(ROOT / "tests").glob("*.yaml")]:
+        shutil.copy(path, tests)
+    code = FROM_THE_WHEEL + "import pytest; sys.exit(pytest.main(sys.argv[2:]))"
+    chosen = [str(path) for path in sorted((tests / "inprocess").glob("test_guide*.py"))]
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(target), "-q", "-W", "error", "-p", "no:cacheprovider"]
+        + ["-c", os.devnull, "--rootdir", str(tmp_path), *chosen],
+        cwd=tmp_path,
+        env={
+            **environment_of(target),
+            "EP_SANDBOX": "1",
+            "EP_RECORDED_TRAFFIC": str(recorded_folder()),
+        },
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "skipped" not in done.stdout

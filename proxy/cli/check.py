@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from policy.decision import decide
 from policy.schema import Policy
-from proxy.availability import availability, cli_credentials, with_sandbox
+from proxy.availability import available, cli_credentials
 from proxy.claude_cli import AGENT_WARNING, LOGIN_WARNING
 from proxy.cli.table import columns
 from proxy.service import Configuration, access_of, load_configuration
@@ -14,7 +14,7 @@ from translators.errors import NoProvider
 from translators.json import encode
 from translators.wire.request import ChatCompletionRequest, parse_request
 
-__all__ = ["available", "plain_request", "run"]
+__all__ = ["plain_request", "run"]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -88,19 +88,3 @@ def plain_request(persona: str) -> ChatCompletionRequest:
     """Return the simplest request for a persona."""
     messages = [{"role": "user", "content": "Hello"}]
     return parse_request(encode({"model": persona, "messages": messages, "stream": True}))
-
-
-def available(
-    policy: Policy, environment: Mapping[str, str], *, sandbox: bool
-) -> Mapping[str, str | None]:
-    """Return why each provider cannot be used, or None; with the sandbox, keys do not count."""
-    return availability(with_sandbox(policy, _SOMEWHERE) if sandbox else policy, environment)
-
-
-class _Somewhere:
-    """Where a sandbox would be, if one were running."""
-
-    openai_base_url = anthropic_base_url = gemini_base_url = "http://sandbox"
-
-
-_SOMEWHERE = _Somewhere()

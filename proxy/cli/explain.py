@@ -4,7 +4,8 @@ import argparse
 
 from policy.decision import Decision, decide
 from policy.personas import apply
-from proxy.cli.check import available, plain_request
+from proxy.availability import available
+from proxy.cli.check import plain_request
 from proxy.cli.request_file import read_request
 from proxy.cli.table import columns
 from proxy.service import load_configuration

@@ -6,9 +6,9 @@ import sys
 
 from policy.decision import decide
 from proxy import server
-from proxy.availability import cli_credentials
+from proxy.availability import available, cli_credentials
 from proxy.claude_cli import LOGIN_WARNING
-from proxy.cli.check import available, plain_request
+from proxy.cli.check import plain_request
 from proxy.service import Configuration, access_of, load_configuration
 from proxy.telemetry.setup import check_telemetry
 from translators.errors import NoProvider

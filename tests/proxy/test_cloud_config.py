@@ -10,8 +10,7 @@ import pytest
 
 from policy.schema import Policy, ProviderRow
 from proxy import cloud
-from proxy.availability import availability, with_sandbox
-from proxy.cli.check import available
+from proxy.availability import availability, available, with_sandbox
 from proxy.config import ConfigurationError, load_policy
 from tests.serving import clean_environment
 

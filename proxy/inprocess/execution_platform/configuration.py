@@ -1,0 +1,73 @@
+"""Configuration of a router: the server's own, read again only where something has changed.
+
+A program may make a router for each call, and reading the policy takes ten milliseconds. Routers
+that read the same have the same `Configuration` object, which is what they share connections by.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from proxy.environment import ConfigurationError, load_environment, non_empty
+from proxy.service import Configuration, load_configuration
+from proxy.telemetry.setup import TelemetryError, check_telemetry
+
+__all__ = ["configuration"]
+
+_MOST_KNOWN = 16
+
+_Stamp = tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    configuration: Configuration
+    stamps: Mapping[Path, _Stamp]
+
+
+_known: dict[frozenset[tuple[str, str]], _Known] = {}
+
+
+def configuration(given: Mapping[str, str]) -> Configuration:
+    """Return what environment, `.env` and policy say, with `given` variables over them.
+
+    The log of decisions is for servers: here it is written only where `EP_LOG_LEVEL` is set.
+
+    Raises:
+        ConfigurationError: A variable is wrong.
+        PolicyError: The policy file is wrong.
+    """
+    environment = {**load_environment(), **given}
+    key = frozenset(environment.items())
+    known = _known.get(key)
+    if known is not None and all(_stamp(path) == was for path, was in known.stamps.items()):
+        return known.configuration
+    found = load_configuration(given)
+    try:
+        check_telemetry(found.environment)
+    except TelemetryError as error:
+        raise ConfigurationError(str(error)) from None
+    if "EP_LOG_LEVEL" not in non_empty(environment):
+        found = replace(found, settings=replace(found.settings, log_level="warning"))
+    while len(_known) >= _MOST_KNOWN:
+        _known.pop(next(iter(_known)), None)
+    _known[key] = _Known(found, {path: _stamp(path) for path in _files(found)})
+    return found
+
+
+def _files(found: Configuration) -> list[Path]:
+    """Return the files of one's own that a configuration was read from."""
+    policy = found.settings.policy
+    if policy is None:
+        return []
+    prompts = (persona.system_prompt_file for persona in found.policy.personas.values())
+    return [policy, *(policy.parent / prompt for prompt in prompts if prompt is not None)]
+
+
+def _stamp(path: Path) -> _Stamp:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
