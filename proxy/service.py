@@ -155,25 +155,7 @@ async def open_service(configuration: Configuration) -> AsyncGenerator[Service]:
         stack.callback(ticker.close)
         client = HttpClient(ticker)
         stack.push_async_callback(client.aclose)
-        reasons = availability(policy, environment)
-        usable = [name for name, reason in reasons.items() if reason is None]
-        providers = _providers(policy, usable, environment, client)
-        for name, provider in providers.items():
-            stack.push_async_callback(provider.aclose)
-            if policy.reaches(name):
-                provider.start()
-        reasoning = reasoning_store(settings, policy)
-        stack.push_async_callback(reasoning.aclose)
-        media = MediaFetcher(policy.media, request_timeout=settings.timeout)
-        engine = Engine(
-            policy=policy,
-            availability=reasons,
-            preparation=_preparation(
-                policy, environment, providers, reasoning=reasoning, media=media
-            ),
-            timeout=settings.timeout,
-            reasoning=reasoning,
-        )
+        engine = _engine(stack, settings, policy, environment, client)
         yield Service(
             settings=settings,
             engine=engine,
@@ -184,6 +166,33 @@ async def open_service(configuration: Configuration) -> AsyncGenerator[Service]:
             ticker=ticker,
             created=int(time.time()),
         )
+
+
+def _engine(
+    stack: AsyncExitStack,
+    settings: Settings,
+    policy: Policy,
+    environment: Mapping[str, str],
+    client: HttpClient,
+) -> Engine:
+    """Return the engine over providers that run until `stack` is closed."""
+    reasons = availability(policy, environment)
+    usable = [name for name, reason in reasons.items() if reason is None]
+    providers = _providers(policy, usable, environment, client)
+    for name, provider in providers.items():
+        stack.push_async_callback(provider.aclose)
+        if policy.reaches(name):
+            provider.start()
+    reasoning = reasoning_store(settings, policy)
+    stack.push_async_callback(reasoning.aclose)
+    media = MediaFetcher(policy.media, request_timeout=settings.timeout)
+    return Engine(
+        policy=policy,
+        availability=reasons,
+        preparation=_preparation(policy, environment, providers, reasoning=reasoning, media=media),
+        timeout=settings.timeout,
+        reasoning=reasoning,
+    )
 
 
 def _providers(
