@@ -106,14 +106,10 @@ class Gates(Row):
     @field_validator("quality_gates", mode="before")
     @classmethod
     def _known_metrics(cls, value: Any) -> Any:
-        if isinstance(value, dict):
-            names = [str(name) for name in cast("dict[object, object]", value)]
-            unknown = [name for name in names if name not in METRICS]
-            found = [
-                ((name,), problem(f"unknown metric `{name}`", _near(name))) for name in unknown
-            ]
-            if found:
-                raise problems(found)
+        unknown = [name for name in _names(value) if name not in METRICS]
+        found = [((name,), problem(f"unknown metric `{name}`", _near(name))) for name in unknown]
+        if found:
+            raise problems(found)
         return value
 
     @model_validator(mode="after")
@@ -128,6 +124,10 @@ class Gates(Row):
         if found:
             raise problems(found)
         return self
+
+
+def _names(value: Any) -> list[str]:
+    return [str(name) for name in cast("dict[Any, Any]", value)] if isinstance(value, dict) else []
 
 
 def _near(name: str) -> str:
