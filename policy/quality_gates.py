@@ -199,16 +199,20 @@ class Verdict:
     def detail(self) -> str:
         """The verdict in words, for instance `success_rate is 98.50 %, not >= 99 %`."""
         unit = METRICS[self.metric].unit
-        bound = f"{self.operator} {_written(self.threshold)} {unit}"
+        bound = f"{self.operator} {self.threshold:.15g} {unit}"
         if self.value is None:
             return f"{self.metric} has no data, so it is not {bound}"
         word = "" if self.passed else "not "
-        return f"{self.metric} is {_written(self.value)} {unit}, {word}{bound}"
+        return f"{self.metric} is {_written(self.value, self.threshold)} {unit}, {word}{bound}"
 
 
-def _written(value: float) -> str:
-    """Return a number so that it cannot look like the threshold it missed."""
-    return f"{value:.10g}"
+def _written(value: float, threshold: float) -> str:
+    """Return a number with as few decimals, two at least, as keep it apart from the threshold."""
+    for decimals in range(2, 16):
+        text = f"{value:.{decimals}f}".rstrip("0").rstrip(".")
+        if value == threshold or float(text) != threshold:
+            return text
+    return repr(value)
 
 
 def evaluate(gates: Mapping[str, Gate], values: Mapping[str, float | None]) -> tuple[Verdict, ...]:

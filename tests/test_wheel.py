@@ -32,11 +32,11 @@ def wheel_of(built: Path) -> Path:
     return wheel
 
 
-def test_its_packages_are_the_four(built: Path) -> None:
+def test_its_packages_are_the_four_and_pytests_plugin(built: Path) -> None:
     names = zipfile.ZipFile(wheel_of(built)).namelist()
     top = {name.partition("/")[0] for name in names}
     assert {name for name in top if not name.endswith(".dist-info")} == {
-        *("proxy", "translators", "policy", "execution_platform"),
+        *("proxy", "translators", "policy", "execution_platform", "execution_platform_pytest.py"),
     }
     assert not [name for name in names if name.startswith("proxy/inprocess")]
     for package in ("proxy", "translators", "policy", "execution_platform"):

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Scope
 from proxy.errors import error_response
 from proxy.probes import live
 from proxy.quality.endpoints import quality_routes
+from proxy.quality.records import one_line
 from proxy.quality.service import open_quality
 from proxy.service import Configuration, load_configuration
 from translators.errors import ExecutionPlatformError, InvalidRequest
@@ -48,15 +49,18 @@ def create_quality_app(configuration: Configuration | None = None) -> ASGIApp:
 
 def _log_refusal(scope: Scope, error: ExecutionPlatformError) -> None:
     level = logging.ERROR if error.status_hint >= 500 else logging.INFO
-    log.log(level, "%s %s: %s", scope["method"], scope["path"][:200], error.message)
+    # Both hold what a client sent: a line end in it would forge a line of the log.
+    path, said = one_line(scope["path"][:200]), one_line(error.message)
+    log.log(level, "%s %s: %s", scope["method"], path, said)
 
 
 async def _on_http_exception(request: Request, exception: Exception) -> Response:
     """Answer for the router: 404 and 405."""
     if not isinstance(exception, HTTPException):
         raise exception
+    status = exception.status_code
+    code = "method_not_allowed" if status == 405 else "not_found"
     said = f"There is no {request.method} {request.url.path[:200]}: see /quality/openapi.json."
-    error = InvalidRequest(said, code="not_found", status=exception.status_code)
-    response = error_response(error)
+    response = error_response(InvalidRequest(said, code=code, status=status))
     response.headers.update(exception.headers or {})
     return response

@@ -1,6 +1,6 @@
 """What can go wrong with Quality Fabric; the embedded form and the remote one raise the same."""
 
-from translators.errors import ErrorObject, ExecutionPlatformError
+from translators.errors import ExecutionPlatformError
 
 __all__ = [
     "InvalidSuite",
@@ -10,7 +10,7 @@ __all__ = [
     "QualityUnreachable",
     "SuiteConflict",
     "SuiteNotFound",
-    "error_from_object",
+    "error_of",
 ]
 
 
@@ -67,20 +67,31 @@ class QualityUnreachable(QualityFabricError):
 
 
 _BY_CODE: dict[str | None, type[QualityFabricError]] = {
-    kind.code: kind
-    for kind in (InvalidSuite, SuiteNotFound, SuiteConflict, QualityStoreError, QualityStoreBusy)
+    **{
+        kind.code: kind
+        for kind in (
+            *(InvalidSuite, SuiteNotFound, SuiteConflict),
+            *(QualityStoreError, QualityStoreBusy),
+        )
+    },
+    "invalid_json": InvalidSuite,
+    "invalid_parameter": InvalidSuite,
 }
 
 
-def error_from_object(error: ErrorObject, status: int) -> QualityFabricError:
-    """Return what the remote service's error object stands for.
+def error_of(
+    message: str, *, kind: str, param: str | None, code: str | None, status: int
+) -> QualityFabricError:
+    """Return the error that a remote service's error object stands for.
 
     Args:
-        error: From the body of its answer.
-        status: Of its answer.
+        message: Of the object.
+        kind: Its type.
+        param: Of the object.
+        code: Of the object; says which class it is.
+        status: Of the answer.
     """
-    kind = _BY_CODE.get(error["code"], QualityFabricError)
-    found = kind(error["message"], param=error["param"], code=error["code"])
-    found.type = error["type"]
+    found = _BY_CODE.get(code, QualityFabricError)(message, param=param, code=code)
+    found.type = kind
     found.status_hint = status
     return found

@@ -33,7 +33,9 @@ __all__ = [
     "TestResult",
     "TestSuite",
     "check_identifier",
+    "one_line",
     "parse_suite",
+    "shortened",
     "validated_suite",
 ]
 
@@ -184,6 +186,25 @@ class TestSuite(Record):
         facts = dict(sorted(self.environment.items()))
         ordered = self.model_copy(update={"environment": facts})
         return ordered.model_dump_json(exclude_defaults=True).encode()
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most `most` characters; one that was cut says so in its middle."""
+    if len(text) <= most:
+        return text
+    mark = f" [… {len(text) - most} characters or more left out …] "
+    head = (most - len(mark)) // 2
+    return text[:head] + mark + text[len(text) - (most - len(mark) - head) :]
+
+
+def one_line(text: str) -> str:
+    """Return a text as a `Line` may be: without control characters, not too long, not empty."""
+    clean = "".join(
+        c if ord(c) >= 32 and ord(c) != 127 else "\N{REPLACEMENT CHARACTER}" for c in text
+    )
+    # A lone surrogate is no character, and no JSON either.
+    encodable = clean.encode("utf-8", "replace").decode()
+    return shortened(encodable, MAX_NAME) or "-"
 
 
 def parse_suite(body: bytes, project: str) -> TestSuite:
