@@ -174,7 +174,7 @@ class Store:
             digest, document = self._db.execute(
                 "SELECT digest, document FROM suites WHERE position = ?", (kept.position,)
             ).fetchone()
-        if hashlib.sha256(document).digest() != digest:
+        if not isinstance(document, bytes) or hashlib.sha256(document).digest() != digest:
             raise QualityStoreError(
                 f"{self._path}: the suite `{suite_id}` is not what was written. {_MEND}"
             )

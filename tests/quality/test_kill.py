@@ -1,4 +1,4 @@
-"""kill -9 under concurrent submissions: what was acknowledged is there, all else absent or whole."""
+"""kill -9 under submissions: what was acknowledged is there, the rest absent or whole."""
 
 import asyncio
 import signal
