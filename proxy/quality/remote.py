@@ -111,13 +111,17 @@ def _suite(project: str, suite_id: str) -> str:
 
 
 def _read(answer: type[AnswerT], url: str, status: int, body: bytes) -> AnswerT:
+    stranger = QualityUnreachable(
+        f"{url} answered with status {status} and what no Quality Fabric says. Is the address "
+        "right, and is Quality Fabric switched on there (EP_QUALITY=1)?"
+    )
     try:
         if status in (200, 201):
             return answer.model_validate_json(body)
         said = ErrorAnswer.model_validate_json(body).error
     except ValidationError as error:
-        raise QualityUnreachable(
-            f"{url} answered with status {status} and what no Quality Fabric says. Is the address "
-            "right, and is Quality Fabric switched on there (EP_QUALITY=1)?"
-        ) from error
+        raise stranger from error
+    if said.code == "not_found":
+        # Of the address, not of a suite: a proxy that does not serve it says so in this shape.
+        raise stranger
     raise error_of(said.message, kind=said.type, param=said.param, code=said.code, status=status)

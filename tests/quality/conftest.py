@@ -24,7 +24,7 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture(autouse=True)
-def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
+def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test may touch the file of the user who runs it, or be led by the user's variables."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     for name in ("EP_QUALITY_URL", "EP_QUALITY_DB", "EP_QUALITY_GATES", "EP_API_KEY"):

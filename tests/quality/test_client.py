@@ -26,7 +26,7 @@ from policy.errors import PolicyError
 from policy.quality_gates import DEFAULT_GATES, parse_gates
 from proxy.environment import ConfigurationError
 from tests.recordings import recorded_folder
-from tests.serving import Proxy, QualityServer
+from tests.serving import Proxy, QualityServer, SandboxProcess
 
 GUIDE = recorded_folder().parent / "reference" / "integration-guide.md"
 
@@ -197,13 +197,16 @@ async def test_gates_of_ones_own(tmp_path: Path):
     assert (await client.check_quality_gates(suite.id)).passed
 
 
-async def test_a_server_that_is_not_there_or_is_another(tmp_path: Path):
+async def test_a_server_that_is_not_there_or_is_another(providers: SandboxProcess):
     with pytest.raises(QualityUnreachable, match="gave no answer"):
         await QualityFabricClient("shop", url="http://127.0.0.1:1").history()
-    # A proxy without Quality Fabric says 404 in the same shape of error.
-    with Proxy("--sandbox") as proxy:
-        with pytest.raises(QualityFabricError, match="Unknown request URL"):
-            await QualityFabricClient("shop", url=proxy.url).history()
+    with pytest.raises(QualityUnreachable, match="what no Quality Fabric says"):
+        await QualityFabricClient("shop", url=providers.url).history()
+
+
+async def test_a_proxy_that_does_not_serve_it(shipped: Proxy):
+    with pytest.raises(QualityUnreachable, match="EP_QUALITY=1"):
+        await QualityFabricClient("shop", url=shipped.url).history()
 
 
 async def test_the_client_key_comes_from_the_environment(
