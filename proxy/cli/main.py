@@ -9,7 +9,7 @@ from importlib import import_module
 from policy.errors import PolicyError
 from proxy import __version__
 from proxy.cli.installation import check_installation
-from proxy.cli.quality_options import add_quality_options
+from proxy.cli.quality_options import QUALITY, add_quality_options
 from proxy.environment import ConfigurationError
 from proxy.telemetry.setup import TelemetryError
 from translators.errors import ExecutionPlatformError
@@ -123,13 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a running server, for instance http://127.0.0.1:8080 (default: in this process); "
         "its client key is read from EP_API_KEY",
     )
-    quality = commands.add_parser(
-        "quality",
-        help="keep the results of test runs, and judge them by quality gates",
-        description="Keeps the results of test runs, and judges them by quality gates.",
-    )
-    quality.set_defaults(command="quality")
-    add_quality_options(quality)
+    add_quality_options(commands.add_parser("quality", help=QUALITY))
     return parser
 
 
