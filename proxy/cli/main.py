@@ -83,7 +83,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument(
         "--policy", metavar="FILE", help="policy file (default: EP_POLICY, else the shipped one)"
