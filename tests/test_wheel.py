@@ -71,6 +71,8 @@ def test_it_runs_where_only_it_is_installed(built: Path, tmp_path: Path) -> None
         "import execution_platform, policy, proxy, translators, sys;"
         "assert all(m.__file__.startswith(sys.argv[1]) for m in "
         "(execution_platform, policy, proxy, translators));"
+        "from execution_platform.quality_fabric import QualityFabricClient, TestResult;"
+        "import execution_platform_pytest;"
         "from proxy.cli.main import main; sys.exit(main(['personas']))"
     )
     done = subprocess.run(

@@ -120,7 +120,7 @@ class Record(BaseModel):
 
 
 class TestResult(Record):
-    """What came of one test."""
+    """What came of one test; made with a wrong value it raises `pydantic.ValidationError`."""
 
     __test__: ClassVar[bool] = False  # pytest would take the class for a test
 
@@ -142,7 +142,10 @@ def _new_id() -> str:
 
 
 class TestSuite(Record):
-    """One run of a suite of tests; never changes once it was submitted."""
+    """One run of a suite of tests; never changes once it was submitted.
+
+    Made with a wrong value it raises `pydantic.ValidationError`, a `ValueError`.
+    """
 
     __test__: ClassVar[bool] = False
 
