@@ -1,12 +1,11 @@
 """Documents to a checked `Policy`: all that is wrong is reported at once, each with its line."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
-from pydantic import Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import Field
 
+from policy.checked import validated
 from policy.document import Document, KeyPath, overlay
 from policy.errors import PolicyError, raise_all
 from policy.media import MediaRules
@@ -20,8 +19,6 @@ __all__ = ["CapabilityTable", "ReadPrompt", "build", "capability_table", "merged
 
 ReadPrompt = Callable[[str], str]
 """Reads a prompt file, named relative to the policy file; raises OSError or ValueError."""
-
-RowT = TypeVar("RowT", bound=Row)
 
 
 class CapabilityTable(Row):
@@ -46,7 +43,7 @@ def capability_table(document: Document) -> CapabilityTable:
     Raises:
         PolicyError: It is wrong.
     """
-    table, errors = _validated(CapabilityTable, document, document.data, {})
+    table, errors = validated(CapabilityTable, document, document.data, {}, _near_key)
     if table is None:
         raise_all(errors)
     return cast("CapabilityTable", table)
@@ -114,7 +111,7 @@ def build(document: Document, *, capabilities: CapabilityTable, read_prompt: Rea
     if "providers" in data:
         data["providers"] = _with_capabilities(data["providers"], capabilities)
     context = {kind: _names(data.get(kind, {})) for kind in ("providers", "personas")}
-    policy, found = _validated(Policy, document, data, context)
+    policy, found = validated(Policy, document, data, context, _near_key)
     # One place may be refused for two reasons; the first, which knows more, is enough.
     places = {(error.source, error.line, error.key) for error in errors}
     errors += [e for e in found if (e.source, e.line, e.key) not in places]
@@ -218,37 +215,6 @@ def _secrets_below(document: Document, value: Any, path: KeyPath) -> Iterator[Po
             yield document.error((*path, key), problem, _SECRET_REMEDY)
         else:
             yield from _secrets_below(document, item, (*path, key))
-
-
-def _validated(
-    model: type[RowT], document: Document, data: object, context: Mapping[str, Any]
-) -> tuple[RowT | None, list[PolicyError]]:
-    try:
-        return model.model_validate(data, context=dict(context) or None), []
-    except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
-        return None, [_located(document, line) for line in details]
-
-
-def _located(document: Document, line: ErrorDetails) -> PolicyError:
-    path = line["loc"]
-    context = line.get("ctx", {})
-    match line["type"]:
-        case "policy":
-            return document.error(path, context["problem"], context["remedy"])
-        case "missing":
-            return document.error(path[:-1], f"`{path[-1]}` is missing", "Add it.")
-        case "extra_forbidden":
-            return document.error(path, f"unknown key `{path[-1]}`", _near_key(path))
-        case _:
-            return document.error(path, _in_words_of_yaml(line["msg"]))
-
-
-def _in_words_of_yaml(message: str) -> str:
-    text = message.replace("Input should be", "it must be").replace('"', "")
-    text = text.replace("a valid tuple", "a list").replace("a valid list", "a list")
-    text = re.sub("a valid dictionary.*", "a mapping", text).replace("a valid string", "text")
-    return text[0].lower() + text[1:]
 
 
 _MODELS: Mapping[tuple[str, ...], type[Row]] = {

@@ -68,12 +68,15 @@ def spelled(path: KeyPath) -> str:
     return text
 
 
-def parse(text: str, source: str) -> Document:
+def parse(
+    text: str, source: str, *, begin: str = "Begin with `personas:` or `providers:`."
+) -> Document:
     """Read YAML; an empty text is an empty mapping.
 
     Args:
         text: The YAML.
         source: What errors call it: the name of its file.
+        begin: What to do where the root is no mapping, as a sentence.
 
     Raises:
         PolicyError: It is not YAML, or uses what is refused here, or its root is no mapping.
@@ -86,7 +89,7 @@ def parse(text: str, source: str) -> Document:
             source,
             root.start_mark.line + 1,
             problem="the file must be a mapping of keys to values",
-            remedy="Begin with `personas:` or `providers:`.",
+            remedy=begin,
         )
     builder = _Builder(source)
     data = builder.mapping(root, ())

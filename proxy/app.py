@@ -1,19 +1,20 @@
 """The ASGI application: routes and lifespan."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
 from proxy.chat import ChatCompletions
 from proxy.errors import on_http_exception
-from proxy.middleware import RequestMiddleware
+from proxy.middleware import RequestMiddleware, RequestState
 from proxy.models import list_models, retrieve_model
 from proxy.probes import live, ready
-from proxy.service import Configuration, Service, load_configuration, open_service
+from proxy.service import Configuration, load_configuration, open_service
+from translators.errors import ExecutionPlatformError
 
 __all__ = ["create_app"]
 
@@ -28,9 +29,16 @@ def create_app(configuration: Configuration | None = None) -> ASGIApp:
     known = configuration or load_configuration()
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, Service]]:
-        async with open_service(known) as service:
-            yield {"service": service}
+    async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, object]]:
+        async with open_service(known) as service, AsyncExitStack() as stack:
+            state: dict[str, object] = {"service": service, "settings": known.settings}
+            if known.settings.quality:
+                # Imported here, as below: off unless asked for, and then no part of the start-up.
+                from proxy.quality.service import open_quality  # noqa: PLC0415
+
+                opened = open_quality(known, refused=_note_refusal)
+                state["quality"] = await stack.enter_async_context(opened)
+            yield state
 
     chat = Route("/v1/chat/completions", ChatCompletions(), methods=["POST"])
     app = Starlette(
@@ -40,6 +48,7 @@ def create_app(configuration: Configuration | None = None) -> ASGIApp:
             Route("/v1/models/{id:path}", retrieve_model, methods=["GET"]),
             Route("/healthz", live, methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),
+            *_quality_routes(known),
         ],
         exception_handlers={HTTPException: on_http_exception},
         lifespan=lifespan,
@@ -48,3 +57,15 @@ def create_app(configuration: Configuration | None = None) -> ASGIApp:
     app.router.redirect_slashes = False
     # Around Starlette, not inside: its own outermost layer would stand between the two.
     return RequestMiddleware(app, hot=chat)
+
+
+def _quality_routes(configuration: Configuration) -> list[Route]:
+    if not configuration.settings.quality:
+        return []
+    from proxy.quality.endpoints import quality_routes  # noqa: PLC0415
+
+    return quality_routes()
+
+
+def _note_refusal(scope: Scope, error: ExecutionPlatformError) -> None:
+    RequestState.of(scope).error = error

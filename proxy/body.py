@@ -4,12 +4,13 @@ import asyncio
 from contextlib import suppress
 
 from starlette.datastructures import Headers
-from starlette.types import Receive, Scope
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
 
 from proxy.disconnect import ClientDisconnected
 from translators.errors import InvalidRequest
 
-__all__ = ["discard_body", "read_json_body"]
+__all__ = ["discard_body", "read_json_body", "refuse"]
 
 LINGER_SECONDS = 5.0
 """How long the rest of a refused body is taken in; mostly the other limits end it first."""
@@ -103,6 +104,21 @@ async def discard_body(receive: Receive) -> None:
                 if message["type"] == "http.disconnect" or not message.get("more_body", False):
                     return
                 size += len(message.get("body", b""))
+
+
+async def refuse(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request whose body was perhaps not read to its end."""
+
+    async def send_then_discard(message: Message) -> None:
+        if message["type"] != "http.response.body":
+            await send(message)
+            return
+        await send({**message, "more_body": True})
+        await discard_body(receive)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    closes = response.headers.get("connection") == "close"
+    await response(scope, receive, send_then_discard if closes else send)
 
 
 def _too_large(max_bytes: int) -> InvalidRequest:

@@ -3,9 +3,9 @@
 import asyncio
 
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from proxy.body import discard_body, read_json_body
+from proxy.body import read_json_body, refuse
 from proxy.disconnect import CancelledOnDisconnect
 from proxy.engine import Engine
 from proxy.errors import ServerStopping, error_response
@@ -45,7 +45,7 @@ class ChatCompletions:
             )
         except ExecutionPlatformError as error:
             state.error = error
-            await _refuse(error_response(error), scope, receive, send)
+            await refuse(error_response(error), scope, receive, send)
             return
         state.exchange = exchange
 
@@ -62,21 +62,6 @@ class ChatCompletions:
                 response = await _complete(service.engine, exchange)
             if response is not None:
                 await response(scope, receive, send)
-
-
-async def _refuse(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request whose body was perhaps not read to its end."""
-
-    async def send_then_discard(message: Message) -> None:
-        if message["type"] != "http.response.body":
-            await send(message)
-            return
-        await send({**message, "more_body": True})
-        await discard_body(receive)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    closes = response.headers.get("connection") == "close"
-    await response(scope, receive, send_then_discard if closes else send)
 
 
 async def _complete(engine: Engine, exchange: Exchange) -> Response:

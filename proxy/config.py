@@ -59,6 +59,11 @@ class Settings:
         log_level: Of `LOG_LEVELS` (`EP_LOG_LEVEL`).
         redis_url: Where server processes share the reasoning of models (`EP_REDIS_URL`); None:
             each keeps its own.
+        quality: Whether Quality Fabric is served below `/quality` (`EP_QUALITY`). Here and not in
+            the policy: it writes a file, which is the deployment's affair and no request's.
+        quality_url: The remote Quality Fabric its clients use (`EP_QUALITY_URL`); None: the file.
+        quality_db: The file of Quality Fabric (`EP_QUALITY_DB`); None: in the user's state folder.
+        quality_gates: The file of its gates (`EP_QUALITY_GATES`); None: the shipped ones.
     """
 
     policy: Path | None = None
@@ -76,6 +81,10 @@ class Settings:
     default_provider: str | None = None
     log_level: str = "info"
     redis_url: SecretStr | None = None
+    quality: bool = False
+    quality_url: str | None = None
+    quality_db: Path | None = None
+    quality_gates: Path | None = None
 
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
@@ -151,6 +160,17 @@ def _redis_url(value: str) -> SecretStr:
     return SecretStr(value)
 
 
+def _http_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        placed = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        placed = parts = None
+    if not placed or parts is None or parts.username or parts.query or parts.fragment:
+        raise _Wrong("an address such as https://quality.example, without a key in it")
+    return value.rstrip("/")
+
+
 SETTINGS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "EP_POLICY": ("policy", Path),
     "EP_HOST": ("host", _host),
@@ -167,13 +187,18 @@ SETTINGS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "EP_DEFAULT_PROVIDER": ("default_provider", str),
     "EP_LOG_LEVEL": ("log_level", _log_level),
     "EP_REDIS_URL": ("redis_url", _redis_url),
+    "EP_QUALITY": ("quality", _switch),
+    "EP_QUALITY_URL": ("quality_url", _http_url),
+    "EP_QUALITY_DB": ("quality_db", Path),
+    "EP_QUALITY_GATES": ("quality_gates", Path),
 }
 """Variable to the field of `Settings` it sets, and its reader."""
 
-_SECRET: Final = frozenset({"EP_CLIENT_KEYS", "EP_REDIS_URL"})
+_SECRET: Final = frozenset({"EP_CLIENT_KEYS", "EP_REDIS_URL", "EP_QUALITY_URL"})
 
 _NOT_SETTINGS: Final = frozenset({"EP_RECORDED_TRAFFIC", "EP_API_KEY"})
-"""`EP_` variables that others read: the tests, and `chat --url` for its client key."""
+"""`EP_` variables that others read: the tests; `chat --url` and Quality Fabric's clients for their
+client key."""
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:

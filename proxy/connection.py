@@ -9,7 +9,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from proxy.service import Service
+from proxy.config import Settings
 from translators.errors import InvalidRequest
 from translators.json import encode
 
@@ -26,8 +26,8 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        service: Service = self.app_state["service"]
-        self._patience = service.settings.body_timeout
+        settings: Settings = self.app_state["settings"]
+        self._patience = settings.body_timeout
         self._in_head = True
         self._progress = False
         self._fruitless = 0

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
 from proxy.addresses import is_loopback
@@ -78,7 +79,11 @@ def bind(configuration: Configuration, *, insecure: bool) -> socket.socket:
 
 
 def run(
-    configuration: Configuration, listener: socket.socket, *, on_started: Callable[[], None]
+    configuration: Configuration,
+    listener: socket.socket,
+    *,
+    on_started: Callable[[], None],
+    create: Callable[[Configuration], ASGIApp] = create_app,
 ) -> None:
     """Serve until a signal; open answers may then go on for the drain time.
 
@@ -87,12 +92,14 @@ def run(
         listener: Bound, not yet listening.
         on_started: Called when requests are accepted (with several workers: when they are
             about to be).
+        create: Makes the application: a function of some module, callable without an argument,
+            too.
     """
     settings = configuration.settings
     several = settings.workers > 1
     config = uvicorn.Config(
         # Worker processes read the environment anew: a configuration cannot be sent to them.
-        "proxy.app:create_app" if several else create_app(configuration),
+        f"{create.__module__}:{create.__qualname__}" if several else create(configuration),
         factory=several,
         workers=settings.workers,
         loop="uvloop",

@@ -19,6 +19,7 @@ __all__ = [
     "START_SECONDS",
     "WITHOUT_CLI",
     "Proxy",
+    "QualityServer",
     "SandboxProcess",
     "clean_environment",
     "run_to_end",
@@ -195,6 +196,29 @@ class Proxy(_Process):
             super().__exit__()
         finally:
             self._files.cleanup()
+
+
+class QualityServer(_Process):
+    """`python -m proxy quality serve` on a free port.
+
+    Args:
+        database: The file.
+        arguments: After `quality serve`.
+        env: Variables beside the cleaned environment.
+    """
+
+    def __init__(
+        self, database: Path, *arguments: str, env: Mapping[str, str] | None = None
+    ) -> None:
+        options = ["--port", "0", "--db", str(database), *arguments]
+        super().__init__("proxy", ["quality", "serve", *options], env or {})
+        try:
+            found = re.fullmatch(r"Quality Fabric listens on (\S+:(\d+))\n", self.line())
+            assert found is not None
+        except BaseException:
+            self.__exit__()
+            raise
+        self.url, self.port = found[1], int(found[2])
 
 
 class SandboxProcess(_Process):

@@ -11,7 +11,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("translators", "policy", "proxy")
 MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
-LAYERS = {"execution_platform": 3, "proxy": 2, "policy": 1, "translators": 0}
+LAYERS = {
+    "execution_platform_pytest": 4,
+    "execution_platform": 3,
+    "proxy": 2,
+    "policy": 1,
+    "translators": 0,
+}
 
 
 def tracked() -> list[Path]:

@@ -36,11 +36,11 @@ def wheel_of(built: Path) -> Path:
     return wheel
 
 
-def test_its_packages_are_the_four(built: Path) -> None:
+def test_its_packages_are_the_four_and_pytests_plugin(built: Path) -> None:
     names = zipfile.ZipFile(wheel_of(built)).namelist()
     top = {name.partition("/")[0] for name in names}
     assert {name for name in top if not name.endswith(".dist-info")} == {
-        *("proxy", "translators", "policy", "execution_platform"),
+        *("proxy", "translators", "policy", "execution_platform", "execution_platform_pytest.py"),
     }
     assert not [name for name in names if name.startswith("proxy/inprocess")]
     for package in ("proxy", "translators", "policy", "execution_platform"):
@@ -91,7 +91,11 @@ FROM_THE_WHEEL = (
 
 def test_it_runs_where_only_it_is_installed(target: Path, tmp_path: Path) -> None:
     environment = environment_of(target)
-    code = FROM_THE_WHEEL + "from proxy.cli.main import main; sys.exit(main(['personas']))"
+    code = FROM_THE_WHEEL + (
+        "from execution_platform.quality_fabric import QualityFabricClient, TestResult;"
+        "import execution_platform_pytest;"
+        "from proxy.cli.main import main; sys.exit(main(['personas']))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code, str(target)],
         cwd=tmp_path,
@@ -126,7 +130,9 @@ def test_the_integration_guide_runs_where_only_it_is_installed(
     code = FROM_THE_WHEEL + "import pytest; sys.exit(pytest.main(sys.argv[2:]))"
     chosen = [str(path) for path in sorted((tests / "inprocess").glob("test_guide*.py"))]
     done = subprocess.run(
-        [sys.executable, "-c", code, str(target), "-q", "-W", "error", "-p", "no:cacheprovider"]
+        [sys.executable, "-c", code, str(target), "-q", "-p", "no:cacheprovider", "-W", "error"]
+        # The wheel has a plugin, so pytest would have our modules assert in its way.
+        + ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
         + ["-c", os.devnull, "--rootdir", str(tmp_path), *chosen],
         cwd=tmp_path,
         env={

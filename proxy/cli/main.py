@@ -9,6 +9,7 @@ from importlib import import_module
 from policy.errors import PolicyError
 from proxy import __version__
 from proxy.cli.installation import check_installation
+from proxy.cli.quality_options import QUALITY, add_quality_options
 from proxy.environment import ConfigurationError
 from proxy.telemetry.setup import TelemetryError
 from translators.errors import ExecutionPlatformError
@@ -61,12 +62,16 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def _to_environment(options: argparse.Namespace) -> None:
     """Make options into variables: worker processes read the same configuration from them."""
-    for name in ("policy", "host", "port", "workers"):
+    for name in ("policy", "host", "port", "workers", *_OF_QUALITY):
         value = getattr(options, name, None)
         if value is not None:
             os.environ[f"EP_{name.upper()}"] = str(value)
-    if getattr(options, "sandbox", False):
-        os.environ["EP_SANDBOX"] = "1"
+    for name in ("sandbox", "quality"):
+        if getattr(options, name, False):
+            os.environ[f"EP_{name.upper()}"] = "1"
+
+
+_OF_QUALITY = ("quality_url", "quality_db", "quality_gates")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -78,7 +83,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument(
         "--policy", metavar="FILE", help="policy file (default: EP_POLICY, else the shipped one)"
@@ -118,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a running server, for instance http://127.0.0.1:8080 (default: in this process); "
         "its client key is read from EP_API_KEY",
     )
+    add_quality_options(commands.add_parser("quality", help=QUALITY))
     return parser
 
 
@@ -125,6 +130,9 @@ def _serve_options(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     serve.add_argument("--port", type=int, help="port to listen on (default 8080; 0: any)")
     serve.add_argument("--workers", type=int, metavar="N", help="server processes (default 1)")
+    serve.add_argument(
+        "--quality", action="store_true", help="serve Quality Fabric, too, below /quality"
+    )
     serve.add_argument(
         "--insecure-no-auth",
         action="store_true",

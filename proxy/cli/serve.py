@@ -31,6 +31,11 @@ def run(options: argparse.Namespace) -> int:
     """Serve until a signal comes."""
     configuration = load_configuration()
     check_telemetry(configuration.environment)
+    if configuration.settings.quality:
+        # Imported here: off unless asked for, and then no part of the start-up.
+        from proxy.quality.service import check_quality  # noqa: PLC0415
+
+        check_quality(configuration)
     logging.basicConfig(
         stream=sys.stderr,
         level=configuration.settings.log_level.upper(),

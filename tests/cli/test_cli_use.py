@@ -21,13 +21,22 @@ from tests.serving import clean_environment
 Run = Callable[..., Done]
 
 COMMANDS = {
-    "serve": ["--policy", "--host", "--port", "--workers", "--sandbox", "--insecure-no-auth"],
+    "serve": [
+        "--policy",
+        "--host",
+        "--port",
+        "--workers",
+        "--sandbox",
+        "--quality",
+        "--insecure-no-auth",
+    ],
     "check": ["--policy", "--sandbox"],
     "personas": ["--policy"],
     "explain": ["--policy", "--sandbox", "--request", "persona"],
     "models": ["--policy", "--sandbox", "--json", "provider"],
     "tokens": ["--policy", "--sandbox", "--persona", "--provider", "--json", "FILE"],
     "chat": ["--policy", "--sandbox", "--url", "persona", "EP_API_KEY"],
+    "quality": ["serve", "submit", "gates", "history", "quality_gates:", "EP_API_KEY", "pytest"],
 }
 
 

@@ -282,7 +282,11 @@ class TestOwnPolicy:
     def test_the_readmes_blocks_load(self, tmp_path: Path) -> None:
         readme = Path(__file__).parents[2] / "policy" / "README.md"
         blocks = readme.read_text(encoding="utf-8").split("```yaml\n")[1:]
-        own, clouds = (load_policy(write(tmp_path, b.split("```")[0]), {}) for b in blocks)
+        policies = [load_policy(write(tmp_path, b.split("```")[0]), {}) for b in blocks]
+        own, clouds, *_ = policies
+        assert {name for p in policies for name, row in p.providers.items() if row.agent} == {
+            "reader"
+        }
         assert own.providers["azure"].query == {"api-version": "2024-10-21"}
         found = {row.credentials for row in clouds.providers.values()} - {None}
         assert found == {"vertex", "bedrock", "foundry"}
