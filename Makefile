@@ -56,8 +56,11 @@ check: $(VENV)/.installed-dev ## Format, lint, types, layers
 format: $(VENV)/.installed-dev ## Format the code and mend what can be mended
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-docs: $(VENV)/.installed-dev ## Write the fidelity matrix anew
+docs: $(VENV)/.installed-dev ## Write the fidelity matrix anew, and the API reference into build/api
 	@$(BIN)/python -m tests.fidelity.matrix
+	@$(BIN)/pdoc --docformat google --output-directory build/api \
+		execution_platform proxy policy translators
+	@echo "The API reference: build/api/execution_platform.html"
 
 build: $(VENV)/.installed-dev ## Build the wheel and the sdist into dist/
 	@$(BIN)/python -m build --no-isolation --outdir dist
