@@ -18,17 +18,21 @@ __all__ = ["AgentRow", "McpServerRow"]
 _TOOL = re.compile(r"[A-Z][A-Za-z]*(\([^()\n]+\))?")
 _SERVER = re.compile(r"[a-z][a-z0-9_-]*")
 _SUBAGENTS = frozenset({"Agent", "Task"})
-_KNOWN = (
-    *("Bash", "Edit", "Glob", "Grep", "NotebookEdit", "Read"),
-    *("WebFetch", "WebSearch", "Write"),
-)
-"""The tools of CLI 2.1.330 that work without a terminal and within one request. Of one that it does
-not have it would say nothing."""
+_WEB = frozenset({"WebFetch", "WebSearch"})
+_KNOWN = ("Bash", "Edit", "Glob", "Grep", "NotebookEdit", "Read", "Write")
+"""The tools of CLI 2.1.330 that work without a terminal, within one request, and ask no model on
+their own. Of one that it does not have it would say nothing."""
 _RESERVED = "c"
+_MCP_TOOL = re.compile(r"[A-Za-z0-9_.-]+")
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
 
 
 def _tool(name: str) -> str:
+    if name.partition("(")[0] in _WEB:
+        raise problem(
+            "this tool asks a model on its own, which would be in no answer's `usage`",
+            "Remove it; an MCP server can open the web to an agent.",
+        )
     if name.partition("(")[0] in _SUBAGENTS:
         raise problem(
             "an agent has no agents of its own: what they spend would be in no answer's `usage`",
@@ -43,6 +47,15 @@ def _tool(name: str) -> str:
         raise problem(
             f"the Claude CLI has no tool `{tool}` for an agent",
             f"{did_you_mean(tool, _KNOWN)} Known: {listed(_KNOWN)}.".lstrip(),
+        )
+    return name
+
+
+def _mcp_tool(name: str) -> str:
+    # The CLI splits its list of rules at commas and blanks: a name must not bring another rule.
+    if not _MCP_TOOL.fullmatch(name):
+        raise problem(
+            "this is not the name of an MCP server's tool", "Write it as the server does."
         )
     return name
 
@@ -75,7 +88,9 @@ class McpServerRow(Row):
     type: Literal["http", "sse"] = "http"
     url: str | None = None
     headers_env: dict[str, str] = Field(default_factory=dict[str, str])
-    tools: Annotated[tuple[str, ...], Field(strict=False)] | None = None
+    tools: (
+        Annotated[tuple[Annotated[str, AfterValidator(_mcp_tool)], ...], Field(strict=False)] | None
+    ) = None
 
     @field_validator("url")
     @classmethod
@@ -106,6 +121,10 @@ class McpServerRow(Row):
             raise problem(
                 "a server is either a program or an address", "Give it `command`, or `url`."
             )
+        if self.tools == ():
+            raise problem(
+                "an empty list opens no tool", "Leave `tools` out for all, or the server for none."
+            )
         given = {"args", "environment"} if self.command is None else {"type", "headers_env"}
         if without_effect := sorted(given & self.model_fields_set):
             what = "url" if self.command is None else "command"
@@ -125,14 +144,14 @@ class AgentRow(Row):
         max_turns: The most calls of the API in one request.
         max_budget_usd: The most that a request may cost, in US dollars at list prices; None: no
             limit but the others.
-        environment: The variables that its tools get of ours.
+        environment: The variables that its tools and MCP servers get of ours.
     """
 
     tools: Annotated[tuple[Annotated[str, AfterValidator(_tool)], ...], Field(strict=False)] = ()
     working_directory: str | None = None
     mcp_servers: dict[str, McpServerRow] = Field(default_factory=dict[str, McpServerRow])
     max_turns: int = Field(default=10, ge=1, le=1000)
-    max_budget_usd: float | None = Field(default=None, gt=0)
+    max_budget_usd: float | None = Field(default=None, ge=0.000001)
     environment: VariableNames = ()
 
     @property

@@ -110,7 +110,7 @@ class RefusedReasoning:
             try:
                 return await send(self._now)
             except ProviderError as error:
-                if not is_refusal(error):
+                if call.had_effects or not is_refusal(error):
                     raise
             chat, self._lost = without_reasoning(self._chat)
             self._now = self._prepare(chat)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from policy.agents import AgentRow, McpServerRow
+from policy.providers import Timeouts
 from proxy.call import Call
 from proxy.providers.claude_agent.gate import Door
 from proxy.providers.claude_agent.surroundings import PREFIX
@@ -255,10 +256,10 @@ async def test_a_failure_behind_a_tool_says_that_it_had_effects(
     call, door = Call(), Door.admits
     refused = ProviderError("The API is out of order.", kind="overloaded")
 
-    def refuse(self: Door, body: bytes) -> bool:
+    async def refuse(self: Door, body: bytes) -> bool:
         if call.had_effects:
             self.fail(refused)
-        return door(self, body)
+        return await door(self, body)
 
     monkeypatch.setattr(Door, "admits", refuse)
     with pytest.raises(ProviderError) as caught:
@@ -281,6 +282,8 @@ async def test_before_a_tool_there_are_none(reader: Agent):
         ({"tools": TOOLS}, "tools"),
         ({"functions": [{"name": "look"}]}, "functions"),
         ({"n": 2}, "n"),
+        ({"tool_choice": "none"}, "tool_choice"),
+        ({"function_call": "none"}, "function_call"),
         ({"response_format": {"type": "json_object"}}, "response_format"),
     ],
 )
@@ -340,6 +343,50 @@ async def test_its_tools_see_no_secret_of_ours(folder: Path, monkeypatch: pytest
     (result,) = results(agent.calls)
     assert "GIT_AUTHOR_NAME=the agent" in result
     assert CANARY not in result and KEY not in result
+
+
+async def test_its_tools_cannot_call_the_api(folder: Path):
+    """They find its address where the CLI does; the key behind it is not theirs to spend."""
+    script = folder / "call.py"
+    script.write_text(
+        "import json, os, urllib.request\n"
+        "body = {'model': 'claude-opus-5-5', 'max_tokens': 9, 'stream': True,"
+        " 'messages': [{'role': 'user', 'content': 'Hi'}]}\n"
+        "request = urllib.request.Request(os.environ['ANTHROPIC_BASE_URL'] + '/v1/messages',"
+        " json.dumps(body).encode(), {'content-type': 'application/json'})\n"
+        "try: print(urllib.request.urlopen(request).status)\n"
+        "except urllib.error.HTTPError as error: print('refused', error.code)\n"
+    )
+    async with running(agent=row(folder, tools=["Bash"], max_turns=4)) as agent:
+        command = f"{sys.executable} {script}"
+        answer = await agent.whole(f"{use('Bash', command=command, description='x')}]")
+        assert "refused 403" in results(agent.calls)[0]
+        assert {call["body"]["model"] for call in agent.calls} == {"claude-sonnet-5"}
+        assert len(agent.calls) == 2
+        assert answer.choices[0].finish_reason == "stop"
+
+
+async def test_its_tools_find_no_file_with_the_request_or_a_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("DOCS_TOKEN", "token-of-the-docs")
+    servers = {"docs": docs(tmp_path)}
+    async with running(agent=AgentRow(tools=("Bash",), mcp_servers=servers)) as agent:
+        command = "ls $TMPDIR/..; grep -rs token-of-the-docs $TMPDIR/.. | head -1"
+        ask = use("Bash", command=command, description="x")
+        await agent.whole(messages=[{"role": "user", "content": f"{ask}]"}], max_tokens=77)
+    (result,) = results(agent.calls)
+    assert "work" in result and "json" not in result and "token-of-the-docs" not in result
+    assert [call["body"]["max_tokens"] for call in agent.calls] == [77, 77]
+
+
+async def test_a_tool_may_be_silent_for_longer_than_the_model(folder: Path):
+    limits = Timeouts(idle=0.5)
+    async with running(agent=row(folder, tools=["Bash"]), timeouts=limits) as agent:
+        ask = use("Bash", command="sleep 1.5; echo slept", description="x")
+        answer = await agent.whole(f"{ask}]")
+    assert answer.choices[0].finish_reason == "stop"
+    assert "slept" in results(agent.calls)[0]
 
 
 async def test_whoever_leaves_leaves_no_command_running(folder: Path):

@@ -16,6 +16,7 @@ from proxy.call import Call
 from proxy.providers.claude_agent.surroundings import PREFIX
 from tests.claude_agent.running import NEEDS_CLI, Agent, children, leftovers, running
 from tests.serving import ROOT
+from translators.errors import ProviderError
 
 pytestmark = NEEDS_CLI
 
@@ -74,6 +75,33 @@ async def test_the_end_of_the_server_ends_what_runs():
         assert leftovers() == []
         for answer in answers:
             await answer.aclose()
+
+
+@pytest.mark.parametrize("pool", [0, 1])
+async def test_the_end_of_the_server_ends_what_begins(pool: int):
+    """Whoever waits for it is told, and at once; what was being started goes, too."""
+    async with running(pool=pool) as agent:
+        asked = [asyncio.create_task(agent.whole("Hi [sandbox stall=3]")) for _ in range(2)]
+        await asyncio.sleep(0.3)
+        await agent.transport.aclose()
+        async with asyncio.timeout(20):
+            ended = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(error) for error in ended] == [ProviderError] * 2
+        await until(lambda: leftovers() == [], 5)
+        assert agent.transport.admission.inside == 0
+        with pytest.raises(ProviderError, match="stopping"):
+            await agent.whole("Hi")
+
+
+async def test_an_answer_that_nobody_reads_is_ended_at_once():
+    """Its pipe is full: it would never come to the end of it."""
+    async with running() as agent:
+        answer = await agent.prepare("Hi [sandbox words=40000 chunks=40000]").open(Call())
+        await anext(answer)
+        await asyncio.sleep(1)
+        async with asyncio.timeout(4):
+            await answer.aclose()
+        assert leftovers() == []
 
 
 async def test_what_the_cli_started_goes_with_it(tmp_path: Path):

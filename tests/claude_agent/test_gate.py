@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -71,10 +71,11 @@ class Setting:
     def open(self) -> int:
         return journal_of(self.sandbox.app).tally("anthropic").open
 
-    async def post(self, door: Door, body: Json, **headers: str) -> httpx.Response:
+    async def post(self, door: Door, body: Json | bytes, **headers: str) -> httpx.Response:
         url = f"{door.url}/v1/messages?beta=true"
         own = {"x-api-key": "held-by-the-gate", "anthropic-version": "2023-06-01"}
-        return await self.client.post(url, json=body, headers={**own, **headers})
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return await self.client.post(url, content=data, headers={**own, **headers})
 
 
 @pytest.fixture
@@ -106,14 +107,54 @@ async def test_one_call_passes_and_the_next_does_not(setting: Setting):
     assert call.status == 200 and call.request_id
 
 
-async def test_as_many_pass_as_are_granted_and_only_the_first_is_compared(setting: Setting):
+async def test_an_agents_calls_go_on_with_what_it_was_told(setting: Setting):
     door, request = setting.gate.door(), told()
     door.expect(request, Call(), calls=2)
-    other = body_of(told("Something else"))
-    statuses = [
-        (await setting.post(door, body)).status_code for body in (body_of(request), other, other)
-    ]
+    first = body_of(request)
+    answer = {"role": "assistant", "content": [{"type": "text", "text": "Hm."}]}
+    more = {"role": "user", "content": [{"type": "text", "text": "More."}]}
+    second = {**first, "messages": [*first["messages"], answer, more]}
+    statuses = [(await setting.post(door, body)).status_code for body in (first, second, second)]
     assert statuses == [200, 200, 403]
+    assert door.exhausted and door.error is None
+
+
+@pytest.mark.parametrize(
+    "change", [{"model": "claude-opus-5-5"}, {"messages": []}, {"max_tokens": 1}, {"system": []}]
+)
+async def test_what_an_agents_tool_makes_of_its_address_does_not_pass(
+    setting: Setting, change: Json
+):
+    """It knows the door's address, as the CLI does; its run goes on all the same."""
+    door, request = setting.gate.door(), told()
+    door.expect(request, Call(), calls=2)
+    first = body_of(request)
+    statuses = [
+        (await setting.post(door, body)).status_code
+        for body in (first, {**first, **change}, b"no JSON", first)
+    ]
+    assert statuses == [200, 403, 403, 200]
+    assert len(setting.calls) == 2
+    assert door.error is None
+
+
+@pytest.mark.parametrize("cut", range(0, 14))
+def test_a_tool_is_known_before_the_cli_hears_of_it(cut: int):
+    door, call = Gate(cast("HttpTransport", None), has_key=True).door(), Call()
+    door.expect(told(), call, calls=2)
+    piece = b'{"type":"tool_use","id":"toolu_1"}'
+    door.passes(b'{"type":"text_delta","text":"a \\"tool_use\\" b"}')
+    assert not call.had_effects
+    for part in (piece[:cut], piece[cut:]):
+        door.passes(part)
+    assert call.had_effects
+
+
+def test_a_clients_tool_has_no_effects():
+    door, call = Gate(cast("HttpTransport", None), has_key=True).door(), Call()
+    door.expect(told(), call)
+    door.passes(b'{"type":"tool_use","id":"toolu_1"}')
+    assert not call.had_effects
 
 
 async def test_nothing_passes_before_a_request_and_after_its_end(setting: Setting):

@@ -3,11 +3,14 @@
 import asyncio
 import os
 import signal
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from proxy.call import Call
+from proxy.providers.claude_agent import pool as pools
 from proxy.providers.claude_agent.pool import NEEDED, Pool, memory_left
 from proxy.providers.claude_agent.process import CliProcess
 from tests.claude_agent.running import NEEDS_CLI, children, leftovers, running
@@ -71,6 +74,40 @@ async def test_a_parked_process_that_died_is_not_taken():
         answer = await agent.whole("Hi [sandbox words=3]")
         assert answer.choices[0].finish_reason == "stop"
         assert parked not in children()
+
+
+async def test_a_parked_process_that_died_is_replaced_unless_all_would(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    async with running(pool=1) as agent:
+        agent.transport.start()
+        await until(lambda: agent.transport.pool.parked == 1, 30)
+        (parked,) = children()
+        os.kill(parked, signal.SIGKILL)
+        # It has hardly lived: the next one would not either.
+        await until(lambda: leftovers() == [], 30)
+        assert agent.transport.gate.doors == 0
+        monkeypatch.setattr(pools, "SHORTEST_LIFE", 0.0)
+        agent.transport.pool.fill()
+        await until(lambda: agent.transport.pool.parked == 1, 30)
+        (parked,) = children()
+        os.kill(parked, signal.SIGKILL)
+        await until(lambda: children() not in ([parked], []), 30)
+        await until(lambda: agent.transport.pool.parked == 1, 30)
+
+
+async def test_where_no_directory_can_be_made_that_is_told_and_nothing_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    for pool in (0, 1):
+        async with running(pool=pool) as agent:
+            agent.transport.start()
+            with pytest.raises(ProviderError, match="cannot be started"):
+                await agent.whole("Hi")
+            assert agent.transport.admission.inside == 0
+            assert agent.transport.gate.doors == 0
+    monkeypatch.undo()
 
 
 async def test_a_parked_process_that_dies_unnoticed_costs_an_error_and_nothing_else():

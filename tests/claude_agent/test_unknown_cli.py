@@ -102,6 +102,18 @@ async def test_what_nothing_helps_against_is_an_error_and_no_call(tmp_path: Path
     assert "left turn 0 out" in caught.value.message
 
 
+@pytest.mark.parametrize("pool", [0, 1])
+async def test_one_that_does_not_begin_as_we_do_is_an_error_of_the_provider(
+    tmp_path: Path, pool: int
+):
+    rule = 'request.get("subtype") == "initialize" and request.update(subtype="later")'
+    async with running(pool=pool, cli=filtered(tmp_path, rule)) as agent:
+        with pytest.raises(ProviderError, match="refused its settings"):
+            await ask(agent)
+        assert agent.calls == []
+        assert agent.transport.admission.inside == 0
+
+
 def test_the_sdks_own_program_is_found_first():
     found = find_cli()
     assert found is not None and os.access(found, os.X_OK)

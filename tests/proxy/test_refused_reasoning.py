@@ -166,3 +166,11 @@ async def test_a_strict_request_is_not_sent_without() -> None:
     with pytest.raises(TranslationError, match="strict"):
         await prepared.complete(Call())
     assert transport.sent == [True]
+
+
+async def test_what_an_agent_has_done_is_not_asked_for_once_more() -> None:
+    transport = Transport()
+    sending = Sending(CLIENTS, transport)
+    with pytest.raises(ProviderError, match="could not be verified"):
+        await sending.prepared.complete(Call(had_effects=True))
+    assert (transport.sent, sending.told) == ([True], [])

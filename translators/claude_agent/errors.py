@@ -31,6 +31,7 @@ _TYPES = {
     504: "timeout_error",
     529: "overloaded_error",
 }
+_TOO_LONG = "blocking_limit"
 # Where there is no status, the text alone says what happened.
 _BY_TEXT: tuple[tuple[str, ErrorKind], ...] = (
     ("not logged in", "auth"),
@@ -55,6 +56,11 @@ def error_from_result(result: Mapping[str, Any]) -> ProviderError:
     text = _text(result)
     message = _AROUND.sub("", text).strip() or text
     status = result.get("api_error_status")
+    if result.get("terminal_reason") == _TOO_LONG:
+        # The CLI counts the tokens itself, and calls nobody.
+        return ProviderError(
+            message, kind="invalid", code="context_length_exceeded", native_type=_TOO_LONG
+        )
     if not isinstance(status, int):
         return ProviderError(message, kind=_kind(text.lower()), native_type=_reason(result))
     # The same statuses as the API's own, and mostly its texts: its table says what they mean.

@@ -32,13 +32,17 @@ RULES: dict[str, Rule] = {
 """The verdict on each top-level field, and on each kind of content."""
 
 _POLICYS = "an agent has the tools that its policy names, and no others"
+_CHOOSES = "an agent chooses among its tools itself"
 _TWICE = "an agent would do all that it does once more"
 
 AGENT_RULES: dict[str, Rule] = {
+    "function_call": Rule("rejected", ("auto",), _CHOOSES),
     "functions": Rule("rejected", ([],), _POLICYS),
     "max_completion_tokens": Rule("emulated", (), "holds for each call of the model, not for all"),
     "max_tokens": Rule("emulated", (), "holds for each call of the model, not for all"),
     "n": Rule("rejected", (1,), _TWICE),
+    "parallel_tool_calls": Rule("ignored", (True,), _CHOOSES),
+    "tool_choice": Rule("rejected", ("auto",), _CHOOSES),
     "tools": Rule("rejected", ([],), _POLICYS),
 }
 """Where the verdict is another one if the policy opens tools of this machine to the agent."""

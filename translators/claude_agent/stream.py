@@ -76,16 +76,14 @@ class ClaudeAgentStream:
         if self._run is not None and (limit := limit_of(event)) is not None:
             self._limit = limit
             return self._feed(_LIMITED) + self._inner.feed(_STOP)
-        if kind == "message_delta" and stop_reason(event) is None:
+        if kind == "message_delta" and stop_reason(event) is None and not self._broken:
             self._broken = True
+            # What it says of tokens is true all the same.
+            return [] if self._run is None else self._fed(event)
         if self._broken:
             return []
-        if self._run is None:
-            chunks = self._feed(event)
-            over = is_end(event)
-        else:
-            chunks = [chunk for one in self._run.take(event) for chunk in self._feed(one)]
-            over = ends_run(event)
+        chunks = self._fed(event)
+        over = is_end(event) if self._run is None else ends_run(event)
         return chunks + self._inner.feed(_STOP) if over else chunks
 
     def end(self) -> list[Chunk]:
@@ -98,6 +96,10 @@ class ClaudeAgentStream:
         if self._limit is not None:
             self.outcome.native_finish_reason = self._limit
         return chunks
+
+    def _fed(self, event: Mapping[str, Any]) -> list[Chunk]:
+        taken = [event] if self._run is None else self._run.take(event)
+        return [chunk for one in taken for chunk in self._feed(one)]
 
     def _feed(self, event: Mapping[str, Any]) -> list[Chunk]:
         return self._inner.feed(ServerSentEvent(b"", encode(event)))

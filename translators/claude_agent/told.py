@@ -15,7 +15,7 @@ __all__ = ["difference"]
 Block = Mapping[str, Any]
 
 
-def difference(body: Mapping[str, Any], request: AgentRequest) -> str | None:
+def difference(body: Mapping[str, Any], request: AgentRequest, *, runs: bool = False) -> str | None:
     """Return what of `request` is not in the call with `body`; None where all of it is.
 
     The CLI may add to it: texts of its own to the system prompt, and reminders to the turns. Where
@@ -24,6 +24,7 @@ def difference(body: Mapping[str, Any], request: AgentRequest) -> str | None:
     Args:
         body: Of the call, decoded.
         request: What the CLI was told.
+        runs: Whether it is an agent's, whose later calls have more turns behind those it was told.
     """
     if request.model not in ALIASES and body.get("model") != request.model:
         return "the model"
@@ -35,7 +36,8 @@ def difference(body: Mapping[str, Any], request: AgentRequest) -> str | None:
     turns = request.turns
     if request.own_images:
         turns = [{**turn, "content": list(map(_any_image, turn["content"]))} for turn in turns]
-    if (missing := _missing_turn(_blocks(body.get("messages")), turns)) is not None:
+    sent = _blocks(body.get("messages"))
+    if (missing := _missing_turn(sent, turns, more=runs)) is not None:
         return f"turn {missing}"
     return _missing_field(body, request.extra)
 
@@ -44,14 +46,14 @@ def _any_image(block: Block) -> Block:
     return {"type": "image"} if block["type"] == "image" else block
 
 
-def _missing_turn(sent: Sequence[Block], told: Sequence[Block]) -> int | None:
+def _missing_turn(sent: Sequence[Block], told: Sequence[Block], *, more: bool) -> int | None:
     """Return the number of the first turn that was not sent, from 0."""
     turns = iter([turn for turn in sent if turn.get("role") != "system"])
     for number, turn in enumerate(told):
         other = next(turns, None)
         if other is None or other.get("role") != turn["role"] or not _holds(other, turn):
             return number
-    return None if next(turns, None) is None else len(told)
+    return None if more or next(turns, None) is None else len(told)
 
 
 def _holds(sent: Block, told: Block) -> bool:

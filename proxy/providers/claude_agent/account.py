@@ -29,6 +29,12 @@ class Account:
         self._runs = runs
         self._told = False
         self._called: dict[Any, tuple[str, str]] = {}
+        self._running: set[str] = set()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a tool is run: it may take its time, and says nothing."""
+        return bool(self._running)
 
     def take(self, frame: Frame) -> None:
         """Take the next frame."""
@@ -55,14 +61,17 @@ class Account:
             self._called[index] = (str(block.get("id")), str(block.get("name")))
         elif event.get("type") == "content_block_stop" and index in self._called:
             # The CLI begins to run a tool when all is said that it is to do.
-            self._call.tool_started(*self._called.pop(index))
+            id, name = self._called.pop(index)
+            self._running.add(id)
+            self._call.tool_started(id, name)
 
     def _results(self, content: Any) -> None:
         for block in cast("list[Any]", content) if isinstance(content, list) else ():
             entry = _object(block)
             if entry.get("type") == "tool_result":
-                failed = entry.get("is_error") is True
-                self._call.tool_ended(str(entry.get("tool_use_id")), failed=failed)
+                id = str(entry.get("tool_use_id"))
+                self._running.discard(id)
+                self._call.tool_ended(id, failed=entry.get("is_error") is True)
 
 
 def _object(value: Any) -> Frame:

@@ -69,7 +69,9 @@ class Channel(Transport):
         name = f"{_OWN}{len(self._asked)}"
         taken = self._asked[name] = asyncio.get_running_loop().create_future()
         frame = {"type": "control_request", "request_id": name, "request": request}
-        await self._process.write(json.dumps(frame) + "\n")
+        # Settings may hold images: that takes a while.
+        text = await asyncio.to_thread(json.dumps, frame)
+        await self._process.write(text + "\n")
         await taken
 
     def read_messages(self) -> AsyncIterator[dict[str, Any]]:
@@ -142,6 +144,11 @@ class Channel(Transport):
     async def close(self) -> None:
         """End the process."""
         await self._process.close()
+
+    @property
+    def busy(self) -> bool:
+        """Whether the process runs a tool."""
+        return self._account.busy
 
     def is_ready(self) -> bool:
         """Return whether the process runs."""

@@ -4,6 +4,7 @@ This module loads the SDK, which takes about a second: it is imported when it is
 """
 
 import asyncio
+import logging
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import suppress
@@ -23,6 +24,7 @@ from claude_agent_sdk import (
 )
 
 from proxy.providers.claude_agent.channel import Channel
+from proxy.providers.claude_agent.errors import UnknownCli
 from proxy.providers.claude_agent.process import CliProcess
 from proxy.providers.claude_agent.telling import SERVER, flag_settings, initial
 from translators.claude_agent.errors import error_from_result
@@ -34,12 +36,18 @@ __all__ = ["Conversation"]
 
 Block = dict[str, Any]
 
+# What it says of a process that ended is in our own error, without what is not to be repeated.
+logging.getLogger("claude_agent_sdk._internal.query").setLevel(logging.CRITICAL)
+
 _LAST_SECONDS: Final = 1.0
 """How long a process may take to say what is wanted of it after its answer: a few milliseconds."""
 
 
 class Conversation:
     """One request and its answer; `close` ends the process.
+
+    Attributes:
+        beginning: Runs `begin`, where somebody does so in a task: it is ended by `close`.
 
     Args:
         process: Runs, and has served nobody. A parked one has not been told anything either.
@@ -65,6 +73,7 @@ class Conversation:
         self._client = ClaudeSDKClient(_options(request.tools), transport=self._channel)
         self._messages: AsyncGenerator[Message] | None = None
         self._reading = False
+        self.beginning: asyncio.Task[None] | None = None
         self._first: asyncio.Task[Block | None] | None = None
 
     async def begin(self) -> None:
@@ -74,9 +83,9 @@ class Conversation:
             ProviderError: The CLI ended, or did not take it, or the call failed.
         """
         try:
-            await self._client.connect()
+            await self._connect()
             if self._process.parked:
-                settings = flag_settings(self._request, self._environment)
+                settings = await asyncio.to_thread(flag_settings, self._request, self._environment)
                 await self._channel.control(
                     {"subtype": "apply_flag_settings", "settings": settings}
                 )
@@ -88,6 +97,15 @@ class Conversation:
         except (ClaudeSDKError, ProviderError) as error:
             raise self._reason(error) from error
         await self._called()
+        self._process.forget()
+
+    async def _connect(self) -> None:
+        try:
+            await self._client.connect()
+        except (ClaudeSDKError, ProviderError):
+            raise
+        except Exception as error:
+            raise UnknownCli.refused(str(error)[:500]) from error
 
     async def next_event(self) -> Block | None:
         """Return the next event of the API's stream; None where the CLI says no more.
@@ -119,10 +137,24 @@ class Conversation:
         """Kill the process, and with it the call of the API."""
         self._process.kill()
 
+    @property
+    def begins(self) -> bool:
+        """Whether it has not begun yet, and somebody waits for that."""
+        return self.beginning is not None and not self.beginning.done()
+
+    @property
+    def busy(self) -> bool:
+        """Whether the process runs a tool of its own."""
+        return self._channel.busy
+
     async def close(self) -> None:
         """End the process, and what the SDK runs for it."""
         self.kill()
         try:
+            if self.beginning is not None:
+                # Two at a time are too many for the SDK.
+                self.beginning.cancel()
+                await asyncio.wait([self.beginning])
             if self._first is not None:
                 self._first.cancel()
                 await asyncio.wait([self._first])

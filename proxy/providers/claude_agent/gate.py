@@ -2,7 +2,8 @@
 
 1. The CLI repeats failed calls, has cut answers continued and empty ones asked for again, and no
    switch keeps it from all of that. Here one call passes for each request; a run with tools of its
-   own has as many as its policy grants.
+   own has as many as its policy grants, each of which goes on with what the CLI was told: the
+   tools know the door, too.
 2. A process never holds the key of the API, nor what leads out of this machine: it has the address
    of a door of ours, with a random name, and the key is put in on our side of it.
 3. A call that does not say what the CLI was told (`translators.claude_agent.told`) is not let
@@ -39,6 +40,10 @@ __all__ = ["Door", "Gate"]
 
 MAX_BODY: Final = 64 * 1024 * 1024
 """Bytes of a call. The API takes half of that."""
+
+_LARGE: Final = 256 * 1024
+_CALL: Final = b'"tool_use"'
+"""In the API's answer where the model calls a tool, and in no text, whose quotes are escaped."""
 
 _PATH: Final = "v1/messages"
 _REPORTS: Final = "v1/traces"
@@ -84,7 +89,11 @@ class Gate:
         """
         if self._opening is None:
             self._opening = asyncio.create_task(self._server.start())
-        await asyncio.shield(self._opening)
+        try:
+            await asyncio.shield(self._opening)
+        except OSError:
+            self._opening = None
+            raise
 
     def door(self) -> "Door":
         """Return a new door, shut until `Door.expect`."""
@@ -101,6 +110,10 @@ class Gate:
     def doors(self) -> int:
         """How many there are."""
         return len(self._doors)
+
+    def has(self, door: "Door") -> bool:
+        """Whether a door is there still."""
+        return door.name in self._doors
 
     def remove(self, door: "Door") -> None:
         """Forget a door."""
@@ -131,7 +144,7 @@ class Gate:
         if body is None:
             door.fail(ProviderError(f"The call is larger than {MAX_BODY} bytes.", kind="too_large"))
             await _answer(send, 413, _REFUSED)
-        elif not door.admits(body):
+        elif not await door.admits(body):
             await _answer(send, 403, _REFUSED)
         else:
             await self._pass_on(door, body, scope, receive, send)
@@ -184,6 +197,7 @@ class Gate:
         try:
             await send({"type": "http.response.start", "status": 200, "headers": [kind]})
             while piece := await answer.piece():
+                door.passes(piece)
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         finally:
             answer.close()
@@ -209,6 +223,8 @@ class Door:
         self._gate = gate
         self._left = 0
         self._told: AgentRequest | None = None
+        self._runs = False
+        self._tail = b""
         self.name = secrets.token_urlsafe(24)
         self.call = Call()
         self.expected = Expected(None)
@@ -230,7 +246,7 @@ class Door:
         return self._gate.relay is not None and sampled(self.call.traceparent)
 
     def expect(self, request: AgentRequest, call: Call, *, calls: int | None = None) -> None:
-        """Let calls pass, the first of which must say what `request` does.
+        """Let calls pass that say what `request` does: all of it, and an agent's no less.
 
         Args:
             request: What the process is told.
@@ -239,25 +255,42 @@ class Door:
         """
         self._told, self.call = request, call
         self._left = 1 if calls is None else calls
+        self._runs = calls is not None
         history = sum(turn["role"] == "user" for turn in request.turns) - 1
         self.expected = Expected(call.traceparent, history=history, tools=calls is not None)
 
-    def admits(self, body: bytes) -> bool:
+    async def admits(self, body: bytes) -> bool:
         """Whether a call may pass; one that may counts."""
         if self.error is not None:
             return False
-        if self._left <= 0:
-            self.exhausted = True
+        if self._left <= 0 or self._told is None:
+            self.exhausted = self._told is not None
             return False
         self._left -= 1
-        if self._told is not None:
-            told, self._told = self._told, None
-            if (what := _difference(body, told)) is not None:
+        if (what := await self._difference(body, self._told)) is not None:
+            if self.admitted.is_set():
+                # Not the CLI's next call, but what one of its tools makes of our address.
+                self._left += 1
+            else:
                 self.fail(UnknownCli.left_out(what))
-                return False
+            return False
+        if not self._runs:
+            self._told = None
         self.answered = False
         self.admitted.set()
-        return True
+        return self._gate.has(self)
+
+    async def _difference(self, body: bytes, told: AgentRequest) -> str | None:
+        if len(body) <= _LARGE:
+            return _difference(body, told, self._runs)
+        # What is large takes a while, which is not to be taken from others' answers.
+        return await asyncio.to_thread(_difference, body, told, self._runs)
+
+    def passes(self, piece: bytes) -> None:
+        """Look at a piece of an answer before the CLI gets it: what it says may be done at once."""
+        if self._runs and not self.call.had_effects:
+            self.call.had_effects = _CALL in self._tail + piece
+            self._tail = piece[-len(_CALL) :]
 
     def fail(self, error: "HttpStatusError | ProviderError") -> None:
         """Say why a call failed; the first one counts."""
@@ -281,9 +314,9 @@ class Door:
             self.passing.cancel()
 
 
-def _difference(body: bytes, told: AgentRequest) -> str | None:
+def _difference(body: bytes, told: AgentRequest, runs: bool) -> str | None:
     try:
-        return difference(_decode(body), told)
+        return difference(_decode(body), told, runs=runs)
     except (*UNREADABLE, msgspec.ValidationError):
         return "everything"
 

@@ -22,6 +22,8 @@ from policy.agents import AgentRow, McpServerRow
 __all__ = ["granted_environment", "granted_flags", "private_file"]
 
 _FILE: Final = "granted.json"
+_REQUESTS: Final = ("CLAUDE_CODE_EXTRA_BODY", "TRACEPARENT")
+"""Variables of a request, which the CLI would hand on to an MCP server."""
 
 
 def granted_flags(agent: AgentRow, ours: Mapping[str, str], folder: Path) -> list[str]:
@@ -40,6 +42,7 @@ def granted_flags(agent: AgentRow, ours: Mapping[str, str], folder: Path) -> lis
         servers = {name: _server(row, ours) for name, row in agent.mcp_servers.items()}
         text = json.dumps({"mcpServers": servers})
         flags += ["--mcp-config", private_file(folder / _FILE, text)]
+    # Never empty: the policy sees to that, or the flag would take the next one for its value.
     return [*flags, "--allowedTools", *agent.tools, *_mcp_tools(agent)]
 
 
@@ -73,5 +76,5 @@ def _server(row: McpServerRow, ours: Mapping[str, str]) -> dict[str, Any]:
         "type": "stdio",
         "command": row.command,
         "args": list(row.args),
-        "env": {name: ours[name] for name in row.environment},
+        "env": {**dict.fromkeys(_REQUESTS, ""), **{name: ours[name] for name in row.environment}},
     }

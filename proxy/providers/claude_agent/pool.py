@@ -18,6 +18,9 @@ __all__ = ["Pool", "memory_left"]
 NEEDED: Final = 512 * 1024 * 1024
 """Bytes of memory that must be left for one more process to be parked; one takes some 200 MB."""
 
+SHORTEST_LIFE: Final = 10.0
+"""Seconds; a parked process that ends before is not replaced until a request needs one."""
+
 _MEMORY: Final = Path("/proc/meminfo")
 
 
@@ -50,6 +53,7 @@ class Pool:
         self._start = start
         self._memory = memory
         self._parked: list[CliProcess] = []
+        self._watching: dict[CliProcess, asyncio.Task[None]] = {}
         self._filling: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -86,19 +90,37 @@ class Pool:
         if self._filling is not None:
             self._filling.cancel()
             await asyncio.wait([self._filling])
-        for process in self._parked:
-            self._discard(process)
-        self._parked.clear()
+        for process in list(self._parked):
+            self._discard(self._taken(process))
         if self._closing:
             await asyncio.wait(self._closing)
 
     def _ready(self) -> CliProcess | None:
         while self._parked:
-            process = self._parked.pop(0)
+            process = self._taken(self._parked[0])
             if process.alive:
                 return process
             self._discard(process)
         return None
+
+    def _taken(self, process: CliProcess) -> CliProcess:
+        self._parked.remove(process)
+        if (watch := self._watching.pop(process, None)) is not None:
+            watch.cancel()
+        return process
+
+    def _park(self, process: CliProcess) -> None:
+        self._parked.append(process)
+        self._watching[process] = asyncio.create_task(self._watch(process))
+
+    async def _watch(self, process: CliProcess) -> None:
+        """Replace a parked process that ends, unless it ends so soon that the next one would."""
+        begun = asyncio.get_running_loop().time()
+        await process.gone()
+        self._watching.pop(process)
+        self._discard(self._taken(process))
+        if asyncio.get_running_loop().time() - begun >= SHORTEST_LIFE:
+            self.fill()
 
     def _discard(self, process: CliProcess) -> None:
         process.kill()
@@ -112,7 +134,7 @@ class Pool:
             if left is not None and left < NEEDED:
                 return
             try:
-                self._parked.append(await self._start())
+                self._park(await self._start())
             except ProviderError:
                 # Whoever needs one next tries again, and is told why there is none.
                 return

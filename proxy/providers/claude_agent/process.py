@@ -1,6 +1,7 @@
 """One process of the CLI: made for one request, and gone with it."""
 
 import asyncio
+import logging
 import os
 import signal
 from asyncio.subprocess import PIPE, Process, SubprocessStreamProtocol
@@ -12,12 +13,14 @@ from typing import Any, Final
 
 import msgspec
 
+from policy.agents import AgentRow
 from proxy.providers.claude_agent.cli_telemetry import ENDING_SECONDS
 from proxy.providers.claude_agent.gate import Door
 from proxy.providers.claude_agent.reaper import kill_strays
 from proxy.providers.claude_agent.settings import AgentSettings
 from proxy.providers.claude_agent.surroundings import (
     SECRETS,
+    TELLING_FILES,
     Places,
     environment,
     flags,
@@ -35,9 +38,11 @@ MAX_FRAME: Final = 64 * 1024 * 1024
 _PIECE: Final = 64 * 1024
 _COMPLAINT: Final = 2048
 _REAP_SECONDS: Final = 5.0
+_SHORTEST_SECRET: Final = 6
 
 Frame = dict[str, Any]
 
+_logger = logging.getLogger(__name__)
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -59,7 +64,7 @@ class CliProcess:
         *,
         door: Door,
         parked: bool,
-        agent: bool,
+        agent: AgentRow | None,
     ) -> None:
         self._transport, process = started
         self._process = process
@@ -70,7 +75,6 @@ class CliProcess:
         self.parked = parked
         door.on_failure = self.kill
         self._complaints: deque[bytes] = deque(maxlen=16)
-        places.note.write_text(str(process.pid))
         self._listening = asyncio.create_task(self._listen())
         self._closed: asyncio.Task[None] | None = None
 
@@ -92,15 +96,21 @@ class CliProcess:
         Raises:
             ProviderError: The program is not there, or cannot be run.
         """
-        places = Places.make()
-        told = environment(settings, places, os.environ, api=door.url)
+        places: Places | None = None
         try:
-            more = ["--system-prompt", ""] if write is None else write(places)
+            places = Places.make()
+            told = environment(settings, places, os.environ, api=door.url)
+            more = ["--system-prompt", ""]
+            if write is not None:
+                # What it is told may be large, images for instance.
+                more = await asyncio.to_thread(write, places)
             program = [str(settings.cli), *flags(settings, places, os.environ), *more]
+            places.note.touch()
             started = await _start(program, cwd=working_directory(settings, places), env=told)
         except BaseException as error:
             door.close()
-            places.remove()
+            if places is not None:
+                places.remove()
             if not isinstance(error, OSError):
                 raise
             raise ProviderError(
@@ -108,7 +118,10 @@ class CliProcess:
                 "`execution-platform check` tells where it is looked for.",
                 kind="server",
             ) from error
-        agent = settings.agent is not None
+        with suppress(OSError):
+            # For whoever clears up after a crash of ours; a disk that is full is no reason to fail.
+            places.note.write_text(str(started[1].pid))
+        agent = settings.agent
         return cls(started, places, told, door=door, parked=write is None, agent=agent)
 
     @property
@@ -162,11 +175,26 @@ class CliProcess:
         code = self._process.returncode
         how = "before its answer" if code is None else f"with exit status {code}"
         words = b"\n".join(self._complaints).decode(errors="replace")[-_COMPLAINT:].strip()
-        for name in SECRETS:
-            if secret := self._told.get(name):
-                words = words.replace(secret, "[key]")
+        for secret in self._secrets():
+            words = words.replace(secret, "[key]")
         said = f": {words}" if words else "."
         return ProviderError(f"The Claude CLI ended {how}{said}", kind="server")
+
+    def _secrets(self) -> list[str]:
+        """Return the values that are not to be repeated; one of few characters is none."""
+        granted = () if self._agent is None else self._agent.variables
+        found = [self._told.get(name) for name in SECRETS]
+        found += [os.environ.get(name) for name in granted]
+        return [value for value in found if value and len(value) >= _SHORTEST_SECRET]
+
+    async def gone(self) -> None:
+        """Return when it has ended, whoever has ended it."""
+        await self._process.wait()
+
+    def forget(self) -> None:
+        """Remove the files that told it its request: it has read them."""
+        for name in TELLING_FILES:
+            (self._places.root / name).unlink(missing_ok=True)
 
     async def ended(self) -> None:
         """Wait a while until it has ended and all its complaints are read; then kill it."""
@@ -202,18 +230,22 @@ class CliProcess:
         await asyncio.shield(self._closed)
 
     async def _close(self) -> None:
+        # Its pipes would stay open while there is something in them that nobody has read, or while
+        # somebody else holds their other end; and it would not count as gone.
+        self._transport.close()
+        self._listening.cancel()
+        await asyncio.wait([self._listening])
         try:
             async with asyncio.timeout(_REAP_SECONDS):
                 await self._process.wait()
-        finally:
-            self._listening.cancel()
-            await asyncio.wait([self._listening])
-            # Its pipes stay open while there is something in them that nobody has read.
-            self._transport.close()
-            await asyncio.to_thread(self._clear)
+        except TimeoutError:
+            _logger.warning(
+                "A process of the Claude CLI (%d) was killed and does not end.", self.pid
+            )
+        await asyncio.to_thread(self._clear)
 
     def _clear(self) -> None:
-        if self._agent:
+        if self._agent is not None:
             # Its tools run in sessions of their own, where killing its group does not reach them.
             kill_strays(self._places)
         for path in session_files(self.pid, self._told):

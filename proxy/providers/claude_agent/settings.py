@@ -32,5 +32,5 @@ class AgentSettings:
     processes: int = 8
     queue: int = 32
     patience: float = 30.0
-    retry_after: float = 5.0
+    retry_after: float = 10.0
     agent: AgentRow | None = None

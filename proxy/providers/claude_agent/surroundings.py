@@ -28,6 +28,7 @@ from proxy.providers.claude_agent.settings import AgentSettings
 __all__ = [
     "PREFIX",
     "SECRETS",
+    "TELLING_FILES",
     "Places",
     "environment",
     "flags",
@@ -42,6 +43,9 @@ _KEPT: Final = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 _LOGIN: Final = "CLAUDE_CODE_OAUTH_TOKEN"
 SECRETS: Final = (_LOGIN,)
 """What of an environment is not to be repeated."""
+
+TELLING_FILES: Final = ("settings.json", "system.txt", "servers.json", "granted.json")
+"""What a process is told in files of its directory; its tools could read them."""
 
 _STAND_IN: Final = "held-by-the-gate"
 """For the key of the API: the CLI wants one, and the gate puts the real one in its place."""

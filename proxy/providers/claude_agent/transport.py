@@ -12,7 +12,7 @@ from proxy.http import HttpTransport
 from proxy.providers.claude_agent.admission import Admission
 from proxy.providers.claude_agent.cli_telemetry import request_environment
 from proxy.providers.claude_agent.errors import UnknownCli
-from proxy.providers.claude_agent.gate import Gate
+from proxy.providers.claude_agent.gate import Door, Gate
 from proxy.providers.claude_agent.otlp_relay import OtlpRelay
 from proxy.providers.claude_agent.pool import Pool
 from proxy.providers.claude_agent.process import CliProcess
@@ -87,7 +87,9 @@ class AgentEvents:
     async def _within_limits(self) -> Event | None:
         loop = asyncio.get_running_loop()
         # Until the answer begins it is as silent as the model thinks: who asks limits that.
-        deadline = loop.time() + self._idle if self._begun else None
+        # An agent's tool may take its time.
+        silent = not self._begun or self._conversation.busy
+        deadline = None if silent else loop.time() + self._idle
         last = self._end is not None and (deadline is None or self._end < deadline)
         try:
             async with asyncio.timeout_at(self._end if last else deadline):
@@ -120,6 +122,7 @@ class AgentTransport:
         )
         self.pool = Pool(settings.pool, self._parked)
         self._doubts = 0
+        self._closed = False
         self._reaping: asyncio.Task[int] | None = None
         self._live: set[Conversation] = set()
         self._ending: set[asyncio.Task[None]] = set()
@@ -143,6 +146,9 @@ class AgentTransport:
         """
         self.start()
         await self.admission.enter()
+        if self._closed:
+            self.admission.leave()
+            raise _stopping()
         return AgentEvents(self, await self._begin(request, call))
 
     def start(self) -> None:
@@ -153,10 +159,15 @@ class AgentTransport:
 
     async def aclose(self) -> None:
         """End every process."""
+        self._closed = True
         if self._reaping is not None:
             await asyncio.wait([self._reaping])
         for conversation in list(self._live):
-            self.end(conversation)
+            if conversation.begins:
+                # Who waits for it gives its place back.
+                self._end(conversation)
+            else:
+                self.end(conversation)
         await self.pool.aclose()
         if self._ending:
             await asyncio.wait(self._ending)
@@ -190,17 +201,24 @@ class AgentTransport:
         task.add_done_callback(self._ending.discard)
         return task
 
+    async def _door(self) -> Door:
+        try:
+            await self.gate.open()
+        except OSError as error:
+            raise ProviderError(
+                f"There is no port for the Claude CLI's calls: {error.strerror}.", kind="server"
+            ) from error
+        return self.gate.door()
+
     async def _parked(self) -> CliProcess:
-        await self.gate.open()
-        return await CliProcess.start(self.settings, self.gate.door())
+        return await CliProcess.start(self.settings, await self._door())
 
     async def _spawned(self, request: AgentRequest, call: Call) -> CliProcess:
         environment = request_environment(call.traceparent)
         if not await asyncio.to_thread(fits, request, environment):
             return await self._parked()
-        await self.gate.open()
         write = partial(written, request, environment)
-        return await CliProcess.start(self.settings, self.gate.door(), write)
+        return await CliProcess.start(self.settings, await self._door(), write)
 
     async def _begin(self, request: AgentRequest, call: Call) -> "Conversation":
         """Begin a conversation; the place of the request is given back where it fails."""
@@ -220,35 +238,53 @@ class AgentTransport:
             spawned = await self._spawned(request, call)
             conversation = await self._converse(module, request, call, spawned)
             if doubt is not None:
-                await self._doubted(doubt)
+                self._doubted(doubt)
             return conversation
         except BaseException:
             self.admission.leave()
             raise
 
-    async def _doubted(self, error: UnknownCli) -> None:
+    def _doubted(self, error: UnknownCli) -> None:
         """Park no more processes where it is not the requests that they do not take."""
         self._doubts += 1
         if self._doubts >= DOUBTS and self.pool.size > 0:
             _logger.warning("%s Processes are no longer parked.", error.message)
-            await self.pool.aclose()
+            self._goes_on(self.pool.aclose())
 
     async def _converse(
         self, module: Any, request: AgentRequest, call: Call, process: CliProcess
     ) -> "Conversation":
         agent = self.settings.agent
         calls = None if agent is None else agent.max_turns
-        process.door.expect(request, call, calls=calls)
         environment = request_environment(call.traceparent)
-        made = module.Conversation(process, request, environment, runs=agent is not None)
+        try:
+            if self._closed:
+                raise _stopping()
+            process.door.expect(request, call, calls=calls)
+            made = module.Conversation(process, request, environment, runs=agent is not None)
+        except BaseException:
+            await process.close()
+            raise
         conversation = cast("Conversation", made)
         self._live.add(conversation)
         try:
             async with asyncio.timeout(START_SECONDS):
-                await conversation.begin()
+                await self._begun(conversation)
         except BaseException as error:
             self._end(conversation)
             if isinstance(error, TimeoutError) and not isinstance(error, ProviderError):
                 raise ProviderTimeout("connect", START_SECONDS) from error
             raise
         return conversation
+
+    async def _begun(self, conversation: "Conversation") -> None:
+        """Wait until a conversation has begun; the end of the server ends it, not who waits."""
+        conversation.beginning = beginning = asyncio.create_task(conversation.begin())
+        await asyncio.wait([beginning])
+        if beginning.cancelled():
+            raise _stopping()
+        beginning.result()
+
+
+def _stopping() -> ProviderError:
+    return ProviderError("The server is stopping, and with it its Claude processes.", kind="server")

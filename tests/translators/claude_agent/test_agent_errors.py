@@ -90,3 +90,11 @@ def test_the_errors_of_a_run_are_told():
 )
 def test_only_the_apis_own_words_are_told(text: str, status: int | None, message: str):
     assert error_from_result(result(text, status)).message == message
+
+
+def test_a_prompt_that_the_cli_finds_too_long_is_the_clients():
+    error = error_from_result(
+        {"is_error": True, "result": "Prompt is too long", "terminal_reason": "blocking_limit"}
+    )
+    assert (error.kind, error.code) == ("invalid", "context_length_exceeded")
+    assert error.status_hint == 400

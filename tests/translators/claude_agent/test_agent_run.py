@@ -209,6 +209,18 @@ def test_what_an_agent_cannot_honour_is_refused(fields: Json, param: str):
     assert caught.value.param == param
 
 
+def test_a_choice_of_its_own_is_no_news():
+    assert request(tool_choice="auto", parallel_tool_calls=True).report.ignored == ()
+    assert request(parallel_tool_calls=False).report.ignored == ("parallel_tool_calls",)
+
+
+def test_the_tokens_of_a_message_that_the_cli_closed_count():
+    last = end(None)
+    last["usage"] = {"output_tokens": 12}
+    answer = folded([start(), *text("On."), *CALL, last, dict(run_limit("error_max_budget_usd"))])
+    assert answer.usage is not None and answer.usage.completion_tokens == 12
+
+
 def test_a_schema_that_the_api_sees_to_is_asked_for():
     schema: Json = {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}
     schema["additionalProperties"] = False
