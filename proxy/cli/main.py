@@ -53,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
-    check_installation()
+    if options.command != "doctor":
+        # It tells that, too, beside what else it finds.
+        check_installation()
     _to_environment(options)
     command = import_module(f"proxy.cli.{options.command}")
     return int(command.run(options))
@@ -97,6 +99,9 @@ def _parser() -> argparse.ArgumentParser:
 
     _serve_options(command("serve", "start the server"))
     command("check", "validate policy and environment; say what each persona would use, and why")
+    _doctor_options(
+        command("doctor", "look for what keeps it from working, and say what to do about it")
+    )
     command("personas", "list the personas")
     explain = command("explain", "say where a request would go, and why, without calling anybody")
     explain.add_argument("persona", help="the persona, as in the request's `model`")
@@ -130,6 +135,20 @@ def _serve_options(serve: argparse.ArgumentParser) -> None:
         action="store_true",
         help="without client keys, listen on other addresses than loopback all the same",
     )
+
+
+def _doctor_options(doctor: argparse.ArgumentParser) -> None:
+    network = doctor.add_mutually_exclusive_group()
+    network.add_argument("--offline", action="store_true", help="talk to no server")
+    network.add_argument(
+        "--live",
+        action="store_true",
+        help="ask each provider for its models, with its key: tells a wrong one",
+    )
+    doctor.add_argument(
+        "--all", action="store_true", help="also the providers that no persona can reach"
+    )
+    doctor.add_argument("--json", action="store_true", help="one JSON document")
 
 
 def _tokens_options(tokens: argparse.ArgumentParser) -> None:

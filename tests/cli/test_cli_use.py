@@ -23,6 +23,7 @@ Run = Callable[..., Done]
 COMMANDS = {
     "serve": ["--policy", "--host", "--port", "--workers", "--sandbox", "--insecure-no-auth"],
     "check": ["--policy", "--sandbox"],
+    "doctor": ["--policy", "--sandbox", "--offline", "--live", "--all", "--json"],
     "personas": ["--policy"],
     "explain": ["--policy", "--sandbox", "--request", "persona"],
     "models": ["--policy", "--sandbox", "--json", "provider"],
