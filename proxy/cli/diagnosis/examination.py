@@ -81,7 +81,9 @@ async def _checked(
     findings = [persona_finding(policy, reasons)]
     findings += provider_findings(policy, rows, reasons, environment)
     findings += extra_findings(configuration, rows)
-    findings += _present(key_finding(name, row, environment) for name, row in rows.items())
+    findings += _present(
+        key_finding(name, row, environment) for name, row in rows.items() if row.enabled
+    )
     findings += _present([answers.cli])
     if agents:
         findings += _present([memory_finding(agents, memory_left())])
