@@ -5,10 +5,12 @@ Nothing here loads the Claude Agent SDK, nor talks to anybody.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +20,15 @@ from policy.agents import AgentRow
 from policy.schema import ProviderRow
 from proxy.addresses import is_loopback
 
-__all__ = ["AGENT_WARNING", "LOGIN_WARNING", "Credential", "cli_reason", "credential", "find_cli"]
+__all__ = [
+    "AGENT_WARNING",
+    "LOGIN_WARNING",
+    "Credential",
+    "bundled_version",
+    "cli_reason",
+    "credential",
+    "find_cli",
+]
 
 LOGIN_WARNING: Final = (
     "uses the operator's own Claude login. Anthropic grants such a login for one's own use, not "
@@ -30,6 +40,7 @@ AGENT_WARNING: Final = (
     "what this server's user may."
 )
 
+_BUNDLED: Final = Path("_bundled", "claude")
 _EXTRA: Final = "execution-platform[claude-agent]"
 _LOGIN_VARIABLE: Final = "CLAUDE_CODE_OAUTH_TOKEN"
 _ASK_SECONDS: Final = 5.0
@@ -50,13 +61,38 @@ class Credential:
 
 def find_cli() -> Path | None:
     """Return the program: the one in the SDK's own package, else one on the search path."""
-    spec = find_spec("claude_agent_sdk")
-    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
-        bundled = Path(folder) / "_bundled" / "claude"
-        if os.access(bundled, os.X_OK):
+    for folder in _sdk_folders():
+        if os.access(bundled := folder / _BUNDLED, os.X_OK):
             return bundled
     found = shutil.which("claude")
     return None if found is None else Path(found)
+
+
+def bundled_version() -> str | None:
+    """Return the version of the CLI that the installed SDK is made for; None where it says none."""
+    for folder in _sdk_folders():
+        with suppress(OSError, UnicodeError):
+            # Read, and not imported: importing the package costs half a second.
+            text = (folder / "_cli_version.py").read_text(encoding="utf-8")
+            if found := re.search(r'__cli_version__ = "([^"]+)"', text):
+                return found[1]
+    return None
+
+
+def _sdk_folders() -> list[Path]:
+    spec = find_spec("claude_agent_sdk")
+    return [Path(f) for f in (spec.submodule_search_locations or ())] if spec is not None else []
+
+
+def _no_cli() -> str:
+    """Say why there is no program to run, and what to do."""
+    for folder in _sdk_folders():
+        if (bundled := folder / _BUNDLED).is_file():
+            return f"the Claude CLI may not be executed: chmod +x {bundled}"
+    return (
+        "the Claude CLI is missing: the SDK has none for this platform, nor has the PATH; install "
+        "it with `npm install -g @anthropic-ai/claude-code`, and see that `claude --version` works"
+    )
 
 
 def cli_reason(row: ProviderRow, environ: Mapping[str, str], *, has_key: bool) -> str | None:
@@ -70,7 +106,7 @@ def cli_reason(row: ProviderRow, environ: Mapping[str, str], *, has_key: bool) -
     if find_spec("claude_agent_sdk") is None:
         return f"the Claude Agent SDK is not installed: pip install '{_EXTRA}'"
     if find_cli() is None:
-        return "the Claude CLI is missing: the SDK has none for this platform, nor has the PATH"
+        return _no_cli()
     reason = None if has_key else _no_login(row, environ)
     return reason or (None if row.agent is None else _missing(row.agent, environ))
 

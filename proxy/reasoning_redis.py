@@ -22,11 +22,11 @@ import msgspec
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import InvalidResponse, RedisError
+from redis.exceptions import AuthenticationError, InvalidResponse, RedisError
 
 from translators.json import UNREADABLE, encode
 
-__all__ = ["RedisReasoningStore", "check_url"]
+__all__ = ["RedisReasoningStore", "check_url", "trouble"]
 
 LOOKUP_SECONDS = 0.25
 """The longest that a request waits for a lookup."""
@@ -69,6 +69,23 @@ def check_url(url: str) -> None:
         _pool(url).make_connection()
     except TypeError as error:
         raise ValueError(str(error)) from None
+
+
+async def trouble(url: str) -> str | None:
+    """Ask a server whether it is there; return what is wrong, in words that hold no secret."""
+    redis = Redis.from_pool(_pool(url))
+    try:
+        async with asyncio.timeout(WRITE_SECONDS):
+            await cast("Any", redis).ping()
+    except AuthenticationError:
+        return "it does not take the user and the password"
+    except TimeoutError:
+        return f"no answer within {WRITE_SECONDS:g} s"
+    except FAILURES as error:
+        return f"it does not answer as Redis does ({type(error).__name__})"
+    finally:
+        await redis.aclose()
+    return None
 
 
 def _pool(url: str) -> BlockingConnectionPool:

@@ -242,8 +242,8 @@ def check_reasoning_store(settings: Settings) -> None:
         return
     if find_spec("redis") is None:
         raise ConfigurationError(
-            "EP_REDIS_URL: the package `redis` is not installed: install "
-            "`execution-platform[redis]`, or unset the variable."
+            "EP_REDIS_URL: the package `redis` is not installed: "
+            "pip install 'execution-platform[redis]', or unset the variable."
         )
     # Imported here: it takes 0.2 s, and nobody else needs it.
     from proxy.reasoning_redis import check_url  # noqa: PLC0415

@@ -141,6 +141,14 @@ def test_the_other_commands_run_in_one_shell() -> None:
     assert "tracing    on" in done.stdout
 
 
+def test_the_doctor_finds_nothing_wrong_with_the_sandbox() -> None:
+    (command,) = blocks("bash", "doctor")
+    done = shell(f"export EP_SANDBOX=1 EP_PORT=0; {command}")
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert "it takes the key" in done.stdout
+    assert "0 failed" in done.stdout
+
+
 def test_the_claude_agent_sdk_is_added_by_the_block_that_says_so(tmp_path: Path) -> None:
     (command,) = blocks("bash", "claude_agent")
     done = shell(f"{command.strip()} --dry-run VENV={tmp_path}")

@@ -54,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
-    check_installation()
+    if options.command != "doctor":
+        # It tells that, too, beside what else it finds.
+        check_installation()
     _to_environment(options)
     command = import_module(f"proxy.cli.{options.command}")
     return int(command.run(options))
@@ -101,17 +103,14 @@ def _parser() -> argparse.ArgumentParser:
 
     _serve_options(command("serve", "start the server"))
     command("check", "validate policy and environment; say what each persona would use, and why")
+    _doctor_options(command("doctor", "say what keeps it from working, and what to do about it"))
     command("personas", "list the personas")
     explain = command("explain", "say where a request would go, and why, without calling anybody")
     explain.add_argument("persona", help="the persona, as in the request's `model`")
     explain.add_argument(
         "--request", metavar="FILE", help="JSON body of a request (- for standard input)"
     )
-    models = command("models", "list a provider's models, as its API describes them")
-    models.add_argument(
-        "provider", nargs="?", help="a provider of the Messages API (default: every one with a key)"
-    )
-    models.add_argument("--json", action="store_true", help="the API's own objects, one list")
+    _models_options(command("models", "list a provider's models, as its API describes them"))
     _tokens_options(
         command("tokens", "count the tokens of a request's prompt, by asking its provider")
     )
@@ -138,6 +137,27 @@ def _serve_options(serve: argparse.ArgumentParser) -> None:
         action="store_true",
         help="without client keys, listen on other addresses than loopback all the same",
     )
+
+
+def _doctor_options(doctor: argparse.ArgumentParser) -> None:
+    network = doctor.add_mutually_exclusive_group()
+    network.add_argument("--offline", action="store_true", help="talk to no server")
+    network.add_argument(
+        "--live",
+        action="store_true",
+        help="ask each provider for its models, with its key: tells a wrong one",
+    )
+    doctor.add_argument(
+        "--all", action="store_true", help="also the providers that no persona can reach"
+    )
+    doctor.add_argument("--json", action="store_true", help="one JSON document")
+
+
+def _models_options(models: argparse.ArgumentParser) -> None:
+    models.add_argument(
+        "provider", nargs="?", help="a provider of the Messages API (default: every one with a key)"
+    )
+    models.add_argument("--json", action="store_true", help="the API's own objects, one list")
 
 
 def _tokens_options(tokens: argparse.ArgumentParser) -> None:

@@ -12,7 +12,13 @@ from typing import Any
 from proxy import __version__
 from proxy.telemetry.spans import NO_TELEMETRY, Telemetry
 
-__all__ = ["TelemetryError", "check_telemetry", "create_telemetry", "wants_telemetry"]
+__all__ = [
+    "TelemetryError",
+    "check_telemetry",
+    "create_telemetry",
+    "otlp_endpoint",
+    "wants_telemetry",
+]
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
@@ -50,6 +56,13 @@ def check_telemetry(environment: Mapping[str, str]) -> None:
             f"OTEL_EXPORTER_OTLP_PROTOCOL is `{protocol}`, but only `http/protobuf` is built "
             "in. Jaeger and the collector take it on port 4318."
         )
+
+
+def otlp_endpoint(environment: Mapping[str, str]) -> str | None:
+    """Return where the exporter sends traces to, as far as the host; None: to nobody."""
+    if not wants_telemetry(environment) or _asked_for(environment)[0] != "otlp":
+        return None
+    return _first(environment, _ENDPOINTS[::-1]) or "http://localhost:4318"
 
 
 def create_telemetry(environment: Mapping[str, str]) -> Telemetry:

@@ -163,5 +163,7 @@ async def test_a_cli_that_never_gets_ready_has_a_limit(
     async with running(cli=program(tmp_path, "sleep 60 & wait")) as agent:
         error, _ = await failure(agent, "Hi")
         assert isinstance(error, ProviderTimeout) and error.phase == "connect"
+        assert "not ready within 0.5 s" in str(error)
+        assert "`execution-platform doctor`" in str(error)
         await asyncio.sleep(0)
         assert agent.transport.admission.inside == 0

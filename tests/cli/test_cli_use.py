@@ -31,6 +31,7 @@ COMMANDS = {
         "--insecure-no-auth",
     ],
     "check": ["--policy", "--sandbox"],
+    "doctor": ["--policy", "--sandbox", "--offline", "--live", "--all", "--json"],
     "personas": ["--policy"],
     "explain": ["--policy", "--sandbox", "--request", "persona"],
     "models": ["--policy", "--sandbox", "--json", "provider"],

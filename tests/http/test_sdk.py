@@ -238,6 +238,8 @@ async def test_row_97_errors_are_the_sdks_own_classes(sdk: AsyncOpenAI, dialect:
         await sdk.chat.completions.create(model="opnai_only", messages=[_user("Hi")])
     assert missing.value.code == "model_not_found"
     assert "`openai_only`" in missing.value.message
+    said = "No provider satisfies requirements for persona 'opnai_only'"
+    assert said in missing.value.message and "`personas:`" in missing.value.message
     assert missing.value.request_id
     with pytest.raises(BadRequestError):
         await sdk.chat.completions.create(model=f"{dialect}_only", messages=[])

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ pytestmark = pytest.mark.usefixtures("cli")
 KEYS = ["EP_ANTHROPIC_API_KEY", "ANTHROPIC_API_KEY"]
 
 
-def is_there(name: str) -> object:
-    return object()
+def is_there(name: str) -> ModuleSpec:
+    return ModuleSpec(name, None)
 
 
 def is_not_there(name: str) -> None:
@@ -96,10 +97,29 @@ def test_a_login_may_be_ruled_out():
 
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(claude_cli, "find_cli", lambda: None)
-    assert "CLI is missing" in (reason({}, has_key=True) or "")
+    said = reason({}, has_key=True) or ""
+    assert "CLI is missing" in said and "npm install -g @anthropic-ai/claude-code" in said
     monkeypatch.setattr(claude_cli, "find_spec", is_not_there)
     said = reason({}, has_key=True) or ""
     assert "pip install 'execution-platform[claude-agent]'" in said
+
+
+def test_a_program_that_may_not_be_executed_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    bundled = tmp_path / "_bundled" / "claude"
+    bundled.parent.mkdir()
+    bundled.write_text("#!/bin/sh\n")
+    bundled.chmod(0o644)
+    spec = ModuleSpec("claude_agent_sdk", None, is_package=True)
+    spec.submodule_search_locations = [str(tmp_path)]
+
+    def found(name: str) -> ModuleSpec:
+        return spec
+
+    monkeypatch.setattr(claude_cli, "find_spec", found)
+    monkeypatch.setattr(claude_cli, "find_cli", lambda: None)
+    assert f"chmod +x {bundled}" in (reason({}, has_key=True) or "")
 
 
 def test_a_keychain_is_asked_through_the_cli(monkeypatch: pytest.MonkeyPatch, cli: Path):

@@ -601,7 +601,7 @@ class TestConfiguration:
 
         monkeypatch.setattr(service, "find_spec", nowhere)
         service.check_reasoning_store(Settings())
-        with pytest.raises(ConfigurationError, match=r"install `execution-platform\[redis\]`"):
+        with pytest.raises(ConfigurationError, match=r"pip install 'execution-platform\[redis\]'"):
             service.check_reasoning_store(load_settings({"EP_REDIS_URL": "redis://cache"}))
 
     def test_without_the_variable_the_package_is_not_imported(self) -> None:

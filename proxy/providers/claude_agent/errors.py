@@ -1,8 +1,22 @@
-"""What shows that a CLI is none that we know how to talk to."""
+"""What shows that a CLI is none that we know how to talk to, or none that answers."""
 
 from translators.errors import ProviderError
+from translators.errors import TimeoutError as ProviderTimeout
 
-__all__ = ["UnknownCli"]
+__all__ = ["SlowCli", "UnknownCli"]
+
+
+class SlowCli(ProviderTimeout):
+    """The CLI did not begin in time; nothing reached the API."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("connect", seconds)
+        self.message = (
+            f"The Claude CLI was not ready within {seconds:g} s: the machine is busy, or the "
+            "program hangs. `execution-platform doctor` tries it; fewer `processes` in its row "
+            "leave more of the machine to each."
+        )
+        self.args = (self.message,)
 
 
 class UnknownCli(ProviderError):

@@ -115,7 +115,7 @@ class CliProcess:
                 raise
             raise ProviderError(
                 f"The Claude CLI cannot be started: {error.strerror or type(error).__name__}. "
-                "`execution-platform check` tells where it is looked for.",
+                "`execution-platform doctor` tells which program it is, and tries it.",
                 kind="server",
             ) from error
         with suppress(OSError):

@@ -11,7 +11,7 @@ from proxy.call import Call
 from proxy.http import HttpTransport
 from proxy.providers.claude_agent.admission import Admission
 from proxy.providers.claude_agent.cli_telemetry import request_environment
-from proxy.providers.claude_agent.errors import UnknownCli
+from proxy.providers.claude_agent.errors import SlowCli, UnknownCli
 from proxy.providers.claude_agent.gate import Door, Gate
 from proxy.providers.claude_agent.otlp_relay import OtlpRelay
 from proxy.providers.claude_agent.pool import Pool
@@ -273,7 +273,7 @@ class AgentTransport:
         except BaseException as error:
             self._end(conversation)
             if isinstance(error, TimeoutError) and not isinstance(error, ProviderError):
-                raise ProviderTimeout("connect", START_SECONDS) from error
+                raise SlowCli(START_SECONDS) from error
             raise
         return conversation
 
