@@ -116,7 +116,7 @@ def _merge(target: JSONObject, delta: JSONObject) -> int:
         if name == "role" or value is None:
             continue
         before = target.get(name)
-        size += len(name)
+        size += len(name) if before is None else 0
         if isinstance(value, str):
             size += len(value)
             joins = isinstance(before, str) and name not in ("type", "id")
