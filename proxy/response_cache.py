@@ -144,8 +144,7 @@ class ResponseCache:
             return None
         found = await self._store.find(key) if wanted.read else None
         kept = None if found is None else _read(found, key)
-        if kept is None or (kept.ignored and (exchange.strict or policy.strict)):
-            # A strict request is refused what another one got; or goes to another provider.
+        if kept is None or not _serves(exchange, kept, policy):
             return None
         age = max(0.0, self._clock() - kept.stored)
         # The policy may have grown stricter since.
@@ -275,6 +274,12 @@ def _read(found: bytes, key: str) -> KeptAnswer | None:
     except UNREADABLE:
         return None
     return kept if kept.key == key and _is_worth_keeping(kept.data) else None
+
+
+def _serves(exchange: Exchange, kept: KeptAnswer, policy: Policy) -> bool:
+    # A strict request is refused what another one got, or goes to another provider.
+    strict = exchange.strict or policy.strict
+    return kept.provider in policy.providers and not (strict and kept.ignored)
 
 
 def _is_worth_keeping(data: bytes) -> bool:

@@ -376,6 +376,19 @@ class TestEngine:
             assert recorder._fold is None
             assert recorder._waiting == []
 
+    @pytest.mark.parametrize(
+        "calls", [5, "x", [{"index": 10**9, "id": "a"}], [{"index": -1}], [{"index": "x"}]]
+    )
+    async def test_chunks_that_make_no_answer_are_told_and_not_kept(self, calls: Any) -> None:
+        bench = Bench([("text", "Hi"), ("tool_calls", calls), ("text", "!"), ("end", "stop")])
+        for number in (1, 2):
+            exchange = bench.exchange(stream=True)
+            async with bench.engine.stream(exchange) as batches:
+                told = [chunk.data async for batch in batches for chunk in batch]
+            assert b'"finish_reason":"stop"' in told[-1]
+            assert exchange.end_reason == "completed"
+            assert bench.calls == number
+
     async def test_calls_are_remembered_anew(self) -> None:
         bench = Bench([("call", "call_1"), ("end", "tool_calls")])
         tools = [{"type": "function", "function": {"name": "f"}}]
@@ -486,6 +499,7 @@ class TestOddEntries:
         no_reason = {**body, "choices": [{**body["choices"][0], "finish_reason": None}]}
         odd = [
             *(b"", b"\xff", b"\xc1", b"[]", right[:-3], right + b"x", b"\x91" * 5000),
+            altered(right, provider="nobody"),
             *(altered(right, data=data) for data in (b"", b"{}", b"[" * 5000, b'{"choices":[]}')),
             altered(right, data=json.dumps(no_reason).encode()),
         ]
