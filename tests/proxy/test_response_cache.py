@@ -297,10 +297,11 @@ class TestEngine:
             [("text", "Hi"), ("end", "content_filter")],
             [("text", "Hi"), ("end", "new_reason")],
             [("refusal", "No."), ("end", "stop")],
+            [("text", "I think"), ("refusal", "No."), ("end", "stop")],
             [("text", ""), ("end", "stop")],
             [("reasoning_content", "Hm."), ("end", "stop")],
         ],
-        ids=["length", "filter", "unknown", "refusal", "empty", "only thoughts"],
+        ids=["length", "filter", "unknown", "refusal", "late refusal", "empty", "only thoughts"],
     )
     async def test_what_is_no_whole_answer_is_not_kept(
         self, answer: list[Item], stream: bool
