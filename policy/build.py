@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from pydantic import Field
 
+from policy.caching import CacheRule, ResponseCacheRow
 from policy.checked import validated
 from policy.document import Document, KeyPath, overlay
 from policy.errors import PolicyError, raise_all
@@ -115,8 +116,20 @@ def build(document: Document, *, capabilities: CapabilityTable, read_prompt: Rea
     # One place may be refused for two reasons; the first, which knows more, is enough.
     places = {(error.source, error.line, error.key) for error in errors}
     errors += [e for e in found if (e.source, e.line, e.key) not in places]
+    if policy is not None:
+        errors += _cached_agents(document, policy)
     raise_all(errors)
     return cast("Policy", policy)
+
+
+def _cached_agents(document: Document, policy: Policy) -> Iterator[PolicyError]:
+    """Agents' answers are told of what was done for them, which telling them again does not do."""
+    for name, persona in policy.personas.items():
+        for preference in persona.provider_preferences:
+            if persona.cache is not None and policy.providers[preference.provider].agent:
+                problem = f"`{preference.provider}` is an agent, whose answers are not kept"
+                remedy = "Leave `cache` out, or prefer providers that run no tools."
+                yield document.error(("personas", name, "cache"), problem, remedy)
 
 
 def _names(section: Any) -> frozenset[str] | None:
@@ -224,9 +237,11 @@ _MODELS: Mapping[tuple[str, ...], type[Row]] = {
     ("providers", "*", "models", "*"): ModelRow,
     ("personas", "*"): Persona,
     ("personas", "*", "provider_preferences", "*"): Preference,
+    ("personas", "*", "cache"): CacheRule,
     ("client_keys", "*"): ClientKey,
     ("media",): MediaRules,
     ("reasoning_store",): ReasoningStoreRow,
+    ("response_cache",): ResponseCacheRow,
 }
 
 

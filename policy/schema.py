@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from policy.caching import CacheRule, ResponseCacheRow
 from policy.media import MediaRules
 from policy.parameters import checked_parameters
 from policy.providers import ModelRow, ProviderRow, Target, Timeouts
@@ -27,6 +28,7 @@ from policy.spelling import did_you_mean, listed
 from translators.wire.content import InstructionMessage
 
 __all__ = [
+    "CacheRule",
     "Candidate",
     "ClientKey",
     "MediaRules",
@@ -36,6 +38,7 @@ __all__ = [
     "Preference",
     "ProviderRow",
     "ReasoningStoreRow",
+    "ResponseCacheRow",
     "Target",
     "Timeouts",
 ]
@@ -84,6 +87,7 @@ class Persona(Row):
         system_prompt_file: Where the prompt was read from, relative to the policy file.
         parameters: Request parameters for callers that do not set them: as validated, without
             those that are null.
+        cache: How long its answers are given again to the same request; None: never.
     """
 
     description: str = ""
@@ -97,6 +101,7 @@ class Persona(Row):
     parameters: Annotated[dict[str, Any], AfterValidator(checked_parameters)] = Field(
         default_factory=dict[str, Any]
     )
+    cache: CacheRule | None = None
 
     @field_validator("provider_preferences")
     @classmethod
@@ -195,6 +200,7 @@ class Policy(Row):
         default_provider: The last resort of every persona, where it can do what is needed.
         reasoning_store: How much of models' reasoning is kept for their next turn.
         media: What is fetched for a provider that does not fetch it itself.
+        response_cache: How much is kept of the answers of personas with a `cache`.
     """
 
     providers: dict[str, ProviderRow] = Field(default_factory=dict[str, ProviderRow])
@@ -205,6 +211,7 @@ class Policy(Row):
     default_provider: ProviderName | None = None
     reasoning_store: ReasoningStoreRow = ReasoningStoreRow()
     media: MediaRules = MediaRules()
+    response_cache: ResponseCacheRow = ResponseCacheRow()
 
     @model_validator(mode="after")
     def _keys_differ(self) -> "Policy":
@@ -243,6 +250,11 @@ class Policy(Row):
         """Return whether any request may go to a provider."""
         named = (c.target.provider for row in self.candidates.values() for c in row)
         return self.allow_direct_models or provider in (self.default_provider, *named)
+
+    @property
+    def caches(self) -> bool:
+        """Whether the answers of any persona are kept."""
+        return any(persona.cache is not None for persona in self.personas.values())
 
     @cached_property
     def last_resort(self) -> Candidate | None:

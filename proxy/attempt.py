@@ -109,12 +109,8 @@ class Attempt:
     def begun(self) -> None:
         """Say that the commit point is reached."""
         self._wait_is_over()
-        self.exchange.committed = time.perf_counter()
-        self._span.first_chunk(self.exchange.committed - self._started)
-        # Nobody needs the request any more: it may be large, and the answer long.
-        self.exchange.chat = None
-        self.exchange.recalled = None
-        self.exchange.let_media_go()
+        self._span.first_chunk(time.perf_counter() - self._started)
+        self.exchange.begun()
 
     def keep_reasoning(self) -> None:
         """Keep what the calls carry that the answer has so far, for its next turn.

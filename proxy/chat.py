@@ -6,6 +6,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from proxy.body import read_json_body, refuse
+from proxy.cache_use import ANY_ANSWER, CacheControl, cache_control
 from proxy.disconnect import CancelledOnDisconnect
 from proxy.engine import Engine
 from proxy.errors import ServerStopping, error_response
@@ -29,18 +30,21 @@ class ChatCompletions:
         state = RequestState.of(scope)
         try:
             caller = service.access.caller(scope)
+            chat = parse_request(
+                await read_json_body(
+                    scope,
+                    receive,
+                    max_bytes=settings.max_body_bytes,
+                    seconds=settings.body_timeout,
+                )
+            )
+            strict, wanted = _wishes(scope)
             exchange = Exchange(
-                chat=parse_request(
-                    await read_json_body(
-                        scope,
-                        receive,
-                        max_bytes=settings.max_body_bytes,
-                        seconds=settings.body_timeout,
-                    )
-                ),
+                chat=chat,
                 request_id=state.request_id,
                 caller=caller,
-                strict=_strict(scope),
+                strict=strict,
+                cache_control=wanted,
                 span=state.span,
             )
         except ExecutionPlatformError as error:
@@ -97,13 +101,15 @@ def _with_headers(response: Response, exchange: Exchange) -> Response:
     return response
 
 
-def _strict(scope: Scope) -> bool:
+def _wishes(scope: Scope) -> tuple[bool, CacheControl]:
+    """Return whether a request is strict, and what it says of kept answers."""
+    strict, wanted = False, ANY_ANSWER
     for name, value in scope["headers"]:
         if name == b"x-ep-strict":
             word = value.strip().lower()
-            if word in (b"true", b"1"):
-                return True
-            if word in (b"false", b"0"):
-                return False
-            raise InvalidRequest("The header `x-ep-strict` must be `true` or `false`.")
-    return False
+            if word not in (b"true", b"1", b"false", b"0"):
+                raise InvalidRequest("The header `x-ep-strict` must be `true` or `false`.")
+            strict = word in (b"true", b"1")
+        elif name == b"cache-control":
+            wanted = cache_control(value.decode("latin-1"))
+    return strict, wanted

@@ -144,6 +144,12 @@ def _bounded(paths: Sequence[str]) -> list[str]:
 
 
 def _add_answer(line: dict[str, Any], exchange: Exchange) -> None:
+    if exchange.cache is not None:
+        line["cache"] = exchange.cache.word
+        if exchange.cache.age is not None:
+            line["cache_age"] = round(exchange.cache.age, 1)
+        if exchange.cache.why_not is not None:
+            line["cache_why_not"] = exchange.cache.why_not
     if exchange.outcome is not None:
         line["answered_by"] = exchange.outcome.model
         line["finish_reason"] = exchange.outcome.finish_reason

@@ -1,11 +1,18 @@
 """A streamed answer behind its commit point, on its way to the client."""
 
+from collections.abc import Sequence
+
 from proxy.attempt import Attempt
+from proxy.exchange import Exchange
 from proxy.provider import AnswerStream
+from proxy.response_cache import Recorder
 from translators.errors import ProviderError
 from translators.protocol import Chunk
 
-__all__ = ["Delivery"]
+__all__ = ["Delivery", "Retelling", "Telling"]
+
+BATCH = 8
+"""Chunks of a kept answer that are written at once."""
 
 
 class Delivery:
@@ -15,11 +22,19 @@ class Delivery:
         attempt: That gave the answer.
         answer: The rest of it.
         head: What was read to find the commit point.
+        recorder: Puts the answer together, to be given again; None: it is not.
     """
 
-    __slots__ = ("_answer", "_attempt", "_exchange", "_head")
+    __slots__ = ("_answer", "_attempt", "_exchange", "_head", "_recorder")
 
-    def __init__(self, attempt: Attempt, answer: AnswerStream, head: list[list[Chunk]]) -> None:
+    def __init__(
+        self,
+        attempt: Attempt,
+        answer: AnswerStream,
+        head: list[list[Chunk]],
+        recorder: Recorder | None = None,
+    ) -> None:
+        self._recorder = recorder
         self._attempt = attempt
         self._exchange = attempt.exchange
         self._answer = answer
@@ -38,6 +53,9 @@ class Delivery:
             batch = self._head.pop(0) if self._head else await anext(self._answer)
         except StopAsyncIteration:
             self._attempt.end()
+            if self._recorder is not None:
+                self._recorder.complete()
+                self._recorder = None
             raise
         except BaseException as error:
             if isinstance(error, ProviderError):
@@ -47,6 +65,8 @@ class Delivery:
             raise
         if self._answer.outcome.reasoning:
             self._attempt.keep_reasoning()
+        if self._recorder is not None:
+            self._recorder.add(batch)
         self._exchange.chunks += len(batch)
         return batch
 
@@ -60,3 +80,44 @@ class Delivery:
             self._attempt.failed(error)
         self._attempt.abandoned()
         await self._answer.aclose()
+
+
+class Retelling:
+    """Iterates over the chunks of an answer that is given again; the methods are `Delivery`'s.
+
+    Args:
+        exchange: The record of the request.
+        chunks: All of the answer.
+    """
+
+    __slots__ = ("_chunks", "_exchange", "_next", "_over")
+
+    def __init__(self, exchange: Exchange, chunks: Sequence[Chunk]) -> None:
+        self._exchange = exchange
+        self._chunks = chunks
+        self._next = 0
+        self._over = False
+
+    def __aiter__(self) -> "Retelling":
+        return self
+
+    async def __anext__(self) -> list[Chunk]:
+        """Return the next chunks."""
+        batch = list(self._chunks[self._next : self._next + BATCH])
+        if not batch:
+            self._over = True
+            raise StopAsyncIteration
+        self._next += len(batch)
+        self._exchange.chunks += len(batch)
+        return batch
+
+    async def aclose(self, error: BaseException | None = None) -> None:
+        """Say why the rest was not read, if there is a rest."""
+        if not self._over:
+            self._over = True
+            failed = isinstance(error, Exception)
+            reason = "internal_error" if failed else self._exchange.cancelled_because
+            self._exchange.end_reason = reason
+
+
+Telling = Delivery | Retelling

@@ -18,11 +18,12 @@ from policy.decision import Decision, decide
 from policy.fallback import next_step
 from policy.schema import Policy, Target
 from proxy.attempt import Attempt, TimeLimit
-from proxy.delivery import Delivery
+from proxy.delivery import Delivery, Retelling, Telling
 from proxy.exchange import Exchange
 from proxy.preparation import Preparation
 from proxy.provider import AnswerStream, Prepared
 from proxy.reasoning_store import NO_REASONING_STORE, ReasoningStore
+from proxy.response_cache import KeptAnswer, ResponseCache
 from translators.errors import (
     AccessDenied,
     ExecutionPlatformError,
@@ -30,7 +31,8 @@ from translators.errors import (
     TimeoutError,
     TranslationError,
 )
-from translators.protocol import Chunk, Completion
+from translators.protocol import Chunk, Completion, Outcome
+from translators.unfold import unfold
 
 __all__ = ["Engine"]
 
@@ -40,6 +42,7 @@ SHORTEST_CALL = 0.01
 ResultT = TypeVar("ResultT")
 _Askable = tuple[int, Prepared]
 _Run = Callable[[Prepared, Attempt], Awaitable[ResultT]]
+_Again = Callable[[Exchange, KeptAnswer], ResultT]
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Engine:
         timeout: Seconds that an answer may take to begin, over all attempts; also a whole
             answer that is not streamed.
         reasoning: Keeps what answers leave for their next turn.
+        cache: Keeps answers for repeated requests; None: no persona has that.
     """
 
     policy: Policy
@@ -60,6 +64,7 @@ class Engine:
     preparation: Preparation
     timeout: float = 300.0
     reasoning: ReasoningStore = NO_REASONING_STORE
+    cache: ResponseCache | None = None
 
     def decide(self, exchange: Exchange) -> Decision:
         """Choose where the request may go.
@@ -93,9 +98,9 @@ class Engine:
         Raises:
             ExecutionPlatformError: No provider gave one.
         """
-        return await self._drive(exchange, self._complete)
+        return await self._drive(exchange, self._complete, _whole_again)
 
-    def stream(self, exchange: Exchange) -> AbstractAsyncContextManager[Delivery]:
+    def stream(self, exchange: Exchange) -> AbstractAsyncContextManager[Telling]:
         """Return a streamed answer, to be entered.
 
         Entering tries target after target until one has reached the commit point; leaving
@@ -107,13 +112,19 @@ class Engine:
         """
         return _Stream(self, exchange)
 
-    def begin(self, exchange: Exchange) -> Awaitable[Delivery]:
+    def begin(self, exchange: Exchange) -> Awaitable[Telling]:
         """Return a streamed answer at its commit point, for the caller to close."""
-        return self._drive(exchange, self._begin)
+        return self._drive(exchange, self._begin, _stream_again)
 
-    async def _drive(self, exchange: Exchange, run: _Run[ResultT]) -> ResultT:
+    async def _drive(
+        self, exchange: Exchange, run: _Run[ResultT], again: _Again[ResultT]
+    ) -> ResultT:
         try:
             decision = self.decide(exchange)
+            if self.cache is not None:
+                kept = await self.cache.find(exchange, decision, self.policy)
+                if kept is not None:
+                    return again(exchange, kept)
             return await self._try_targets(exchange, decision, run)
         except ExecutionPlatformError as error:
             exchange.error = error
@@ -233,9 +244,11 @@ class Engine:
             attempt.failed(error)
             raise
         attempt.end()
+        if self.cache is not None:
+            self.cache.keep(attempt, completion.data)
         return completion
 
-    async def _begin(self, prepared: Prepared, attempt: Attempt) -> Delivery:
+    async def _begin(self, prepared: Prepared, attempt: Attempt) -> Telling:
         answer: AnswerStream | None = None
         try:
             timeouts = attempt.target.timeouts
@@ -253,7 +266,8 @@ class Engine:
                 await answer.aclose()
             raise
         attempt.begun()
-        return Delivery(attempt, answer, head)
+        recorder = None if self.cache is None else self.cache.recorder(attempt)
+        return Delivery(attempt, answer, head, recorder)
 
 
 class _Stream:
@@ -264,9 +278,9 @@ class _Stream:
     def __init__(self, engine: Engine, exchange: Exchange) -> None:
         self._engine = engine
         self._exchange = exchange
-        self._delivery: Delivery | None = None
+        self._delivery: Telling | None = None
 
-    async def __aenter__(self) -> Delivery:
+    async def __aenter__(self) -> Telling:
         self._delivery = await self._engine.begin(self._exchange)
         return self._delivery
 
@@ -288,6 +302,17 @@ async def _read_head(answer: AnswerStream) -> list[list[Chunk]]:
         if any(chunk.payload for chunk in batch):
             break
     return head
+
+
+def _whole_again(exchange: Exchange, kept: KeptAnswer) -> Completion:
+    exchange.begun()
+    return Completion(kept.data, exchange.outcome or Outcome())
+
+
+def _stream_again(exchange: Exchange, kept: KeptAnswer) -> Telling:
+    chunks = unfold(kept.data, include_usage=exchange.request.wants_usage)
+    exchange.begun()
+    return Retelling(exchange, chunks)
 
 
 def _rejected(exchange: Exchange, target: Target, error: TranslationError) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from policy.decision import Decision
 from policy.schema import Target
+from proxy.cache_use import ANY_ANSWER, CacheControl, CacheUse
 from proxy.media.addresses import MediaProblem
 from proxy.telemetry.spans import NO_TELEMETRY, RequestSpan
 from translators.errors import ExecutionPlatformError, ProviderError
@@ -47,11 +48,13 @@ class Exchange:
         request_id: For the client, the spans and the log.
         caller: Who asks.
         strict: Refuse a request of which a provider would ignore something.
+        cache_control: What the client says of kept answers.
         span: The request's span.
         media: What was fetched for it, or why it could not be, by address.
         holds: Give back the memory that was taken for them.
         started: `time.perf_counter()` when the request had been read.
         decision: Where it may go, and why.
+        cache: Whether the answer is a kept one, or may be kept; None: its persona's are not.
         target: The provider and model that answer, or were tried last.
         report: What that provider's dialect does not carry over.
         untranslatable: Providers passed over for what their API cannot express, with the parameter.
@@ -75,11 +78,13 @@ class Exchange:
     request_id: str
     caller: Caller = ANYBODY
     strict: bool = False
+    cache_control: CacheControl = ANY_ANSWER
     span: RequestSpan = field(default_factory=lambda: NO_TELEMETRY.request({}))
     media: dict[str, Media | MediaProblem] = field(default_factory=dict[str, Media | MediaProblem])
     holds: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]], repr=False)
     started: float = field(default_factory=time.perf_counter)
     decision: Decision | None = None
+    cache: CacheUse | None = None
     target: Target | None = None
     report: Report = field(default_factory=Report)
     untranslatable: tuple[tuple[str, str], ...] = ()
@@ -107,6 +112,13 @@ class Exchange:
             raise RuntimeError("the request was let go when its answer began")
         return self.chat
 
+    def begun(self) -> None:
+        """Say that the answer begins: nobody needs the request any more, which may be large."""
+        self.committed = time.perf_counter()
+        self.chat = None
+        self.recalled = None
+        self.let_media_go()
+
     def let_media_go(self) -> None:
         """Forget what was fetched, which nobody needs once the answer has begun, or failed."""
         self.media.clear()
@@ -129,6 +141,10 @@ class Exchange:
             headers.append((b"x-ep-persona", _header(self.decision.persona)))
         if self.target is not None:
             headers.append((b"x-ep-provider", _header(self.target.provider)))
+        if self.cache is not None:
+            headers.append((b"x-ep-cache", self.cache.word.encode()))
+            if self.cache.age is not None:
+                headers.append((b"age", b"%d" % self.cache.age))
         if self.report.ignored:
             headers.append((b"x-ep-ignored-params", _header(", ".join(self.report.ignored))))
         if self.report.emulated:
@@ -152,6 +168,10 @@ class Exchange:
             attributes["ep.model.served"] = (
                 self.outcome.model if self.outcome and self.outcome.model else self.target.model
             )
+        if self.cache is not None:
+            attributes["ep.cache"] = self.cache.word
+            if self.cache.why_not is not None:
+                attributes["ep.cache.why_not"] = self.cache.why_not
         if self.restored:
             attributes["ep.reasoning.restored"] = self.restored
         return attributes

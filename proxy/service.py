@@ -12,6 +12,7 @@ from starlette.types import Scope
 
 from policy.schema import Policy
 from proxy.access import Access
+from proxy.answer_store import MemoryAnswerStore
 from proxy.availability import api_keys, availability, cli_credentials, with_sandbox
 from proxy.config import (
     ConfigurationError,
@@ -35,6 +36,7 @@ from proxy.reasoning_store import (
     realm_of,
 )
 from proxy.registry import create_provider
+from proxy.response_cache import ResponseCache
 from proxy.telemetry.setup import create_telemetry
 from proxy.telemetry.spans import Telemetry
 from proxy.ticker import Ticker
@@ -47,6 +49,7 @@ __all__ = [
     "load_configuration",
     "open_service",
     "reasoning_store",
+    "response_cache",
 ]
 
 
@@ -185,6 +188,9 @@ def _engine(
             provider.start()
     reasoning = reasoning_store(settings, policy)
     stack.push_async_callback(reasoning.aclose)
+    cache = response_cache(settings, policy, reasoning)
+    if cache is not None:
+        stack.push_async_callback(cache.aclose)
     media = MediaFetcher(policy.media, request_timeout=settings.timeout)
     return Engine(
         policy=policy,
@@ -192,6 +198,7 @@ def _engine(
         preparation=_preparation(policy, environment, providers, reasoning=reasoning, media=media),
         timeout=settings.timeout,
         reasoning=reasoning,
+        cache=cache,
     )
 
 
@@ -246,7 +253,7 @@ def check_reasoning_store(settings: Settings) -> None:
             "pip install 'execution-platform[redis]', or unset the variable."
         )
     # Imported here: it takes 0.2 s, and nobody else needs it.
-    from proxy.reasoning_redis import check_url  # noqa: PLC0415
+    from proxy.redis_entries import check_url  # noqa: PLC0415
 
     try:
         check_url(settings.redis_url.get_secret_value())
@@ -269,6 +276,22 @@ def reasoning_store(settings: Settings, policy: Policy) -> ReasoningStore:
     from proxy.reasoning_redis import RedisReasoningStore  # noqa: PLC0415
 
     return RedisReasoningStore(settings.redis_url.get_secret_value(), max_age=bounds.max_age)
+
+
+def response_cache(
+    settings: Settings, policy: Policy, reasoning: ReasoningStore
+) -> ResponseCache | None:
+    """Return what keeps answers for repeated requests; None where no persona has that."""
+    if not policy.caches:
+        return None
+    bounds = policy.response_cache
+    if settings.redis_url is None:
+        store = MemoryAnswerStore(max_entries=bounds.max_entries, max_bytes=bounds.max_bytes)
+    else:
+        from proxy.answer_redis import RedisAnswerStore  # noqa: PLC0415
+
+        store = RedisAnswerStore(settings.redis_url.get_secret_value())
+    return ResponseCache(store, max_answer_bytes=bounds.max_answer_bytes, reasoning=reasoning)
 
 
 def _decision_log(stack: AsyncExitStack, log_level: str) -> DecisionLog:

@@ -8,39 +8,71 @@ import msgspec
 from translators.errors import StreamTruncated
 from translators.json import encode
 
-__all__ = ["fold"]
+__all__ = ["Fold", "fold"]
 
 JSONObject = dict[str, Any]
+
+MOST_ENTRIES = 100_000
+"""Of a list. A list is filled up to an entry's index, which is whatever a server says."""
 
 
 def fold(chunks: Iterable[bytes]) -> bytes:
     """Return the `chat.completion` that the chunks (their JSON) add up to.
 
+    Raises:
+        StreamTruncated: A choice has no finish reason, or there is no choice.
+    """
+    folded = Fold()
+    for data in chunks:
+        folded.add(data)
+    return folded.completion()
+
+
+class Fold:
+    """Adds chunks up to a completion, as they come.
+
     Strings are joined, lists are merged by their entries' `index`, anything else is replaced,
     as the OpenAI SDK's accumulator does; `index` is left out of the merged entries, as OpenAI
     leaves it out of whole answers.
 
-    Raises:
-        StreamTruncated: A choice has no finish reason, or there is no choice.
+    Attributes:
+        size: Characters of the choices so far, in round numbers.
     """
-    head: JSONObject = {}
-    choices: dict[int, JSONObject] = {}
-    for data in chunks:
+
+    __slots__ = ("_choices", "_head", "size")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._head: JSONObject = {}
+        self._choices: dict[int, JSONObject] = {}
+
+    def add(self, data: bytes) -> None:
+        """Take the next chunk, as its JSON."""
         chunk: JSONObject = msgspec.json.decode(data)
         for part in cast("list[JSONObject]", chunk.pop("choices")):
-            _add_choice(choices, part)
-        head.update({key: value for key, value in chunk.items() if value is not None})
-    if not choices or any(choice["finish_reason"] is None for choice in choices.values()):
-        raise StreamTruncated("The chunks end before a finish reason.")
-    usage = head.pop("usage", None)
-    head.pop("obfuscation", None)
-    ordered = [choices[index] for index in sorted(choices)]
-    for choice in ordered:
-        _drop_empty_content(choice["message"])
-    body = {**head, "object": "chat.completion", "choices": ordered}
-    if usage is not None:
-        body["usage"] = usage
-    return encode(body)
+            self.size += _add_choice(self._choices, part)
+            if part.get("logprobs"):
+                self.size += len(data)
+        self._head.update({key: value for key, value in chunk.items() if value is not None})
+
+    def completion(self) -> bytes:
+        """Return the JSON of the completion; nothing is added after that.
+
+        Raises:
+            StreamTruncated: A choice has no finish reason, or there is no choice.
+        """
+        head, choices = self._head, self._choices
+        if not choices or any(choice["finish_reason"] is None for choice in choices.values()):
+            raise StreamTruncated("The chunks end before a finish reason.")
+        usage = head.pop("usage", None)
+        head.pop("obfuscation", None)
+        ordered = [choices[index] for index in sorted(choices)]
+        for choice in ordered:
+            _drop_empty_content(choice["message"])
+        body = {**head, "object": "chat.completion", "choices": ordered}
+        if usage is not None:
+            body["usage"] = usage
+        return encode(body)
 
 
 def _joined(before: JSONObject | None, more: JSONObject) -> JSONObject:
@@ -51,7 +83,7 @@ def _joined(before: JSONObject | None, more: JSONObject) -> JSONObject:
     return joined
 
 
-def _add_choice(choices: dict[int, JSONObject], part: JSONObject) -> None:
+def _add_choice(choices: dict[int, JSONObject], part: JSONObject) -> int:
     index = cast("int", part["index"])
     choice = choices.setdefault(
         index,
@@ -62,11 +94,12 @@ def _add_choice(choices: dict[int, JSONObject], part: JSONObject) -> None:
             "finish_reason": None,
         },
     )
-    _merge(choice["message"], part.get("delta") or {})
+    size = _merge(choice["message"], part.get("delta") or {})
     if part.get("logprobs"):
         choice["logprobs"] = _joined(choice["logprobs"], part["logprobs"])
     if part.get("finish_reason") is not None:
         choice["finish_reason"] = part["finish_reason"]
+    return size
 
 
 def _drop_empty_content(message: JSONObject) -> None:
@@ -76,28 +109,39 @@ def _drop_empty_content(message: JSONObject) -> None:
         message["content"] = None
 
 
-def _merge(target: JSONObject, delta: JSONObject) -> None:
+def _merge(target: JSONObject, delta: JSONObject) -> int:
+    """Merge a delta into what came before; return how many characters came."""
+    size = 0
     for name, value in delta.items():
         if name == "role" or value is None:
             continue
         before = target.get(name)
-        if isinstance(value, str) and isinstance(before, str) and name not in ("type", "id"):
-            target[name] = before + value
+        size += len(name) if before is None else 0
+        if isinstance(value, str):
+            size += len(value)
+            joins = isinstance(before, str) and name not in ("type", "id")
+            target[name] = cast("str", before) + value if joins else value
         elif isinstance(value, dict):
-            _merge(target.setdefault(name, {}), cast("JSONObject", value))
+            size += _merge(target.setdefault(name, {}), cast("JSONObject", value))
         elif isinstance(value, list):
-            _merge_list(target.setdefault(name, []), cast("list[Any]", value))
+            size += _merge_list(target.setdefault(name, []), cast("list[Any]", value))
         else:
             target[name] = value
+    return size
 
 
-def _merge_list(target: list[Any], entries: list[Any]) -> None:
+def _merge_list(target: list[Any], entries: list[Any]) -> int:
+    size = 0
     for entry in entries:
         if not isinstance(entry, dict) or "index" not in entry:
             target.append(entry)
+            size += len(encode(entry))
             continue
         fields = cast("JSONObject", entry)
         index = cast("int", fields.pop("index"))
+        if index > MOST_ENTRIES:
+            raise ValueError("the index of an entry is larger than that of any answer")
         while len(target) <= index:
             target.append({})
-        _merge(target[index], fields)
+        size += _merge(target[index], fields)
+    return size

@@ -14,7 +14,7 @@ import pytest
 from proxy.cli.diagnosis.asked import ASK_SECONDS
 from proxy.cli.diagnosis.claude import VERSION_SECONDS
 from proxy.cli.diagnosis.network import HEAD_SECONDS, REACH_SECONDS
-from proxy.reasoning_redis import WRITE_SECONDS
+from proxy.redis_entries import WRITE_SECONDS
 from proxy.sandbox.app import create_sandbox
 from tests.cli.command import Done, Terminal, pipe
 from tests.clouds import in_thread

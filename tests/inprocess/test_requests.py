@@ -49,7 +49,7 @@ def test_every_field_of_the_wire_has_an_attribute_or_a_reason() -> None:
     # How the answer is taken decides; the deprecated form of `tools` is refused.
     reasons = {"stream", "stream_options", "functions", "function_call"}
     assert set(ChatCompletionRequest.model_fields) == {*SAME, *made, *reasons}
-    own = {"system", "prefill", "strict", "extra"}
+    own = {"system", "prefill", "strict", "cache_control", "extra"}
     assert {f.name for f in dataclasses.fields(ChatRequest)} == {*SAME, *made, *own}
 
 

@@ -16,10 +16,11 @@ from policy.build import CapabilityTable, build
 from policy.document import parse
 from policy.errors import PolicyError
 from policy.schema import Policy
-from proxy import reasoning_redis, service
+from proxy import redis_entries, service
 from proxy.config import ConfigurationError, Settings, load_settings
-from proxy.reasoning_redis import RedisReasoningStore, check_url
+from proxy.reasoning_redis import RedisReasoningStore
 from proxy.reasoning_store import ENTRY_BYTES, NO_REASONING_STORE, MemoryReasoningStore
+from proxy.redis_entries import check_url
 from tests.http.wire import eventually
 from tests.providers import closed_port
 from tests.redis_server import PASSWORD, RedisServer
@@ -395,8 +396,8 @@ class TestRedisIsSilent:
     async def test_what_waits_is_bounded_in_number_and_one_task_writes(
         self, silent: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(reasoning_redis, "MOST_WAITING", 20)
-        monkeypatch.setattr(reasoning_redis, "WRITE_SECONDS", 0.1)
+        monkeypatch.setattr(redis_entries, "MOST_WAITING", 20)
+        monkeypatch.setattr(redis_entries, "WRITE_SECONDS", 0.1)
         store = RedisReasoningStore(silent, max_age=100)
         before = len(asyncio.all_tasks())
         for number in range(50):
@@ -409,8 +410,8 @@ class TestRedisIsSilent:
             await store.aclose()
 
     async def test_and_in_bytes(self, silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(reasoning_redis, "MOST_WAITING_BYTES", 10_000)
-        monkeypatch.setattr(reasoning_redis, "WRITE_SECONDS", 0.1)
+        monkeypatch.setattr(redis_entries, "MOST_WAITING_BYTES", 10_000)
+        monkeypatch.setattr(redis_entries, "WRITE_SECONDS", 0.1)
         store = RedisReasoningStore(silent, max_age=100)
         for number in range(10):
             store.remember("me", {str(number): "x" * 3000})
@@ -469,7 +470,7 @@ class TestRedisIsNoRedis:
     async def test_the_writer_goes_on(self, reply: bytes) -> None:
         async with odd_server(reply) as (url, _):
             store = RedisReasoningStore(url, max_age=100)
-            for number in range(reasoning_redis.BATCH + 1):
+            for number in range(redis_entries.BATCH + 1):
                 store.remember("me", {str(number): SIGNATURE})
             writer = store._writer  # pyright: ignore[reportPrivateUsage]
             assert writer is not None
@@ -487,18 +488,18 @@ class TestPauses:
         asked = Counted(store)
         for _ in range(10):
             assert await store.recall("me", ["a"]) == {}
-        assert (asked.times, store.failures) == (reasoning_redis.FAILED_LOOKUPS, 10)
-        clock.now += reasoning_redis.PAUSE_SECONDS
+        assert (asked.times, store.failures) == (redis_entries.FAILED_LOOKUPS, 10)
+        clock.now += redis_entries.PAUSE_SECONDS
         # One finds out; the others do not wait for it.
         await asyncio.gather(*(store.recall("me", ["a"]) for _ in range(10)))
-        assert asked.times == reasoning_redis.FAILED_LOOKUPS + 1
+        assert asked.times == redis_entries.FAILED_LOOKUPS + 1
         await store.recall("me", ["a"])
-        assert asked.times == reasoning_redis.FAILED_LOOKUPS + 1
+        assert asked.times == redis_entries.FAILED_LOOKUPS + 1
         await store.aclose()
 
     async def test_what_waits_to_be_written_is_found_meanwhile(self, silent: str) -> None:
         store = RedisReasoningStore(silent, max_age=100, clock=Clock())
-        for _ in range(reasoning_redis.FAILED_LOOKUPS):
+        for _ in range(redis_entries.FAILED_LOOKUPS):
             await store.recall("me", ["a"])
         store.remember("me", {"b": SIGNATURE})
         assert await store.recall("me", ["a", "b"]) == {"b": SIGNATURE}
@@ -517,12 +518,12 @@ class TestPauses:
                 await store.recall("me", ["a"])
             with RedisServer(first.port):
                 await store.recall("me", ["a"])
-                assert asked.times == reasoning_redis.FAILED_LOOKUPS
-                clock.now += reasoning_redis.PAUSE_SECONDS
+                assert asked.times == redis_entries.FAILED_LOOKUPS
+                clock.now += redis_entries.PAUSE_SECONDS
                 before = store.failures
                 for _ in range(5):
                     await store.recall("me", ["a"])
-                assert asked.times == reasoning_redis.FAILED_LOOKUPS + 5
+                assert asked.times == redis_entries.FAILED_LOOKUPS + 5
                 assert store.failures == before
                 await store.aclose()
 
@@ -615,7 +616,7 @@ class TestConfiguration:
         modules = json.loads(listed.stdout)
         assert "proxy.service" in modules
         assert "redis" not in modules
-        assert "proxy.reasoning_redis" not in modules
+        assert "proxy.redis_entries" not in modules
 
     def test_the_policy_has_the_bounds(self) -> None:
         assert Policy().reasoning_store.enabled

@@ -77,7 +77,7 @@ async def redis_finding(settings: Settings, *, offline: bool) -> Finding | None:
             found = f"{reached.place}: {reached.trouble}; {lost}"
             return Finding("redis", "", "warning", found, remedy_for(reached, "EP_REDIS_URL"))
     # Imported here: it takes 0.2 s, and nobody else needs it.
-    from proxy.reasoning_redis import trouble  # noqa: PLC0415
+    from proxy.redis_entries import trouble  # noqa: PLC0415
 
     if said := await trouble(url):
         remedy = "Correct user, password and database in EP_REDIS_URL, or the server's settings."

@@ -9,7 +9,8 @@ from typing import Protocol
 from execution_platform.spi.answer import FidelityReport, Served
 from execution_platform.spi.request import ChatRequest
 from execution_platform.writing import body_of, ends_with_answer
-from translators.errors import ExecutionPlatformError, ProviderError
+from proxy.cache_use import ANY_ANSWER, CacheControl, cache_control
+from translators.errors import ExecutionPlatformError, InvalidRequest, ProviderError
 
 __all__ = ["Answer", "Asked", "Backend", "describe", "trace_context"]
 
@@ -35,6 +36,22 @@ class Asked:
             InvalidRequest: It has no such form.
         """
         return body_of(self.request, persona=self.persona, stream=stream)
+
+    def wanted(self) -> CacheControl:
+        """Return what the request says of kept answers.
+
+        Raises:
+            InvalidRequest: It says something, and nothing that we know.
+        """
+        said = self.request.cache_control
+        wanted = ANY_ANSWER if said is None else cache_control(said)
+        if said is not None and wanted == ANY_ANSWER:
+            raise InvalidRequest(
+                "`cache_control` must be `no-cache`, `no-store`, `max-age=` and seconds, or "
+                "several of them with commas between them.",
+                param="cache_control",
+            )
+        return wanted
 
     def report(self, ignored: Sequence[str], emulated: Sequence[str]) -> FidelityReport:
         """Return a report, with what was done to the request here."""

@@ -11,7 +11,7 @@ from execution_platform.lifetime import Lifetime
 from policy.decision import decide
 from policy.model_choice import with_model
 from proxy.availability import available
-from proxy.delivery import Delivery
+from proxy.delivery import Telling
 from proxy.engine import Engine
 from proxy.exchange import Caller, Exchange
 from proxy.service import Service, open_service
@@ -91,9 +91,9 @@ class EngineAnswer:
         self._asked = asked
         self._service: Service | None = None
         self._exchange: Exchange | None = None
-        self._delivery: Delivery | None = None
+        self._delivery: Telling | None = None
 
-    async def _open(self) -> Delivery:
+    async def _open(self) -> Telling:
         service = await self._lifetime.get()
         exchange, engine = _begun(service, self._asked, stream=True)
         self._service, self._exchange = service, exchange
@@ -133,12 +133,14 @@ def _begun(service: Service, asked: Asked, *, stream: bool) -> tuple[Exchange, E
     asked.served.request_id = request_id = f"req_{uuid.uuid4().hex}"
     chat = parse_request(asked.body(stream=stream))
     engine = _engine(service.engine, asked)
+    wanted = asked.wanted()
     headers = [(name.encode(), value.encode()) for name, value in trace_context().items()]
     exchange = Exchange(
         chat=chat,
         request_id=request_id,
         caller=_CALLER,
         strict=asked.request.strict,
+        cache_control=wanted,
         # No HTTP is spoken; the span says so, where a server's names its method and path.
         span=service.telemetry.request(
             {
@@ -183,5 +185,6 @@ def _tell(asked: Asked, exchange: Exchange) -> None:
     served = asked.served
     served.attempts = exchange.attempts
     served.persona = exchange.decision.persona if exchange.decision else asked.persona
+    served.cached = exchange.cache is not None and exchange.cache.age is not None
     served.provider = exchange.target.provider if exchange.target else None
     served.report = asked.report(exchange.report.ignored, exchange.report.emulated)

@@ -173,6 +173,8 @@ class Remote:
         headers = self._headers()
         if asked.request.strict:
             headers["x-ep-strict"] = "true"
+        if wanted := asked.wanted().header:
+            headers["cache-control"] = wanted
         connections = await self._lifetime.get()
         asked.served.persona = asked.persona
         response = await self._answered(
@@ -299,6 +301,7 @@ def _tell(asked: Asked, headers: Mapping[str, str]) -> None:
     served.request_id = headers.get("x-request-id", "")
     served.persona = headers.get("x-ep-persona", asked.persona)
     served.provider = headers.get("x-ep-provider")
+    served.cached = headers.get("x-ep-cache") == "hit"
     served.attempts = int(attempts) if attempts.isdecimal() else 0
     ignored, emulated = (
         [name for name in headers.get(f"x-ep-{kind}-params", "").split(", ") if name]

@@ -55,7 +55,8 @@ class Served:
         request_id: For the log, and for the trace.
         persona: Who was asked for.
         provider: Who answers, or was tried last.
-        attempts: Calls of providers; more than 1 after a retry or a fallback.
+        attempts: Calls of providers; more than 1 after a retry or a fallback, 0 for a kept answer.
+        cached: Whether the answer was given before to the same request (`cache` of a persona).
         report: What did not reach that provider as it was asked for.
     """
 
@@ -63,6 +64,7 @@ class Served:
     persona: str = ""
     provider: str | None = None
     attempts: int = 0
+    cached: bool = False
     report: FidelityReport = FidelityReport()
 
 
@@ -161,6 +163,11 @@ class ChatResponse:
     def provider(self) -> str | None:
         """Who answered."""
         return self.served.provider
+
+    @property
+    def cached(self) -> bool:
+        """Whether it was given before, to the same request."""
+        return self.served.cached
 
     @property
     def report(self) -> FidelityReport:

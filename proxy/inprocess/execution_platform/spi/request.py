@@ -56,6 +56,8 @@ class ChatRequest:
         prefill: The last message is the assistant's, and the model is to go on in the middle of
             it; providers that cannot are passed over, or refuse.
         strict: Refuse the request where its provider would ignore something of it.
+        cache_control: Of a persona whose answers are kept, as HTTP has it: `no-cache` for a new
+            answer, `no-store` for one that is not kept, `max-age=60` for one of the last minute.
         extra: Fields that have no attribute here, sent as they are.
     """
 
@@ -95,4 +97,5 @@ class ChatRequest:
     web_search_options: Mapping[str, Any] | None = None
     prefill: bool = False
     strict: bool = False
+    cache_control: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
