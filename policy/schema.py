@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from policy.live_gate_rules import LiveGateRules
 from policy.media import MediaRules
 from policy.parameters import checked_parameters
 from policy.providers import ModelRow, ProviderRow, Target, Timeouts
@@ -29,6 +30,7 @@ from translators.wire.content import InstructionMessage
 __all__ = [
     "Candidate",
     "ClientKey",
+    "LiveGateRules",
     "MediaRules",
     "ModelRow",
     "Persona",
@@ -195,6 +197,7 @@ class Policy(Row):
         default_provider: The last resort of every persona, where it can do what is needed.
         reasoning_store: How much of models' reasoning is kept for their next turn.
         media: What is fetched for a provider that does not fetch it itself.
+        live_gates: When providers are passed over for what became of their last requests.
     """
 
     providers: dict[str, ProviderRow] = Field(default_factory=dict[str, ProviderRow])
@@ -205,6 +208,7 @@ class Policy(Row):
     default_provider: ProviderName | None = None
     reasoning_store: ReasoningStoreRow = ReasoningStoreRow()
     media: MediaRules = MediaRules()
+    live_gates: LiveGateRules = LiveGateRules(enabled=False)
 
     @model_validator(mode="after")
     def _keys_differ(self) -> "Policy":
