@@ -273,11 +273,14 @@ class LiveGate:
     def _judge(self, now: float, tally: _Tally, when: str) -> Change | None:
         """Open where a gate fails; one for which nothing was measured does not."""
         values = tally.metrics()
-        gates = self._rules.gates
-        verdicts = evaluate({name: gates[name] for name in gates if name in values}, values)
-        failed = tuple(verdict for verdict in verdicts if not verdict.passed)
-        if not failed:
+        failing = {
+            name: gate
+            for name, gate in self._rules.gates.items()
+            if name in values and not gate.passes(values[name])
+        }
+        if not failing:
             return None
+        failed = evaluate(failing, values)
         said = " and ".join(verdict.detail for verdict in failed)
         counted = f"{tally.count} attempt{'' if tally.count == 1 else 's'}"
         return self._open(now, f"{said} {when} ({counted})", failed)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.http.wire import Upstream, assert_error, chat, eventually, new_client
+from tests.http.wire import Upstream, assert_error, chat, eventually, new_client, unique
 from tests.providers import UPSTREAM_KEY, standard_policy
 from tests.serving import Proxy, SandboxProcess
 
@@ -32,7 +32,7 @@ def _serving(policy: dict[str, Any]) -> Proxy:
 @pytest.fixture(scope="module")
 def patient(providers: SandboxProcess) -> Iterator[Proxy]:
     """A server whose gates, once open, stay open. Each test has a persona of its own."""
-    names = ("writer", "reader", "breaker", "alone", "keeper", "leaver", "refused")
+    names = ("writer", "reader", "breaker", "alone", "keeper", "leaver", "refused", "late")
     policy = _policy(providers, *names, cooldown=600)
     backwards = {"provider_preferences": ["openai", "anthropic"]}
     policy["personas"]["backwards"] = backwards
@@ -142,6 +142,29 @@ async def test_where_the_others_cannot_express_the_request_it_is_asked_all_the_s
         ("anthropic", "translation")
     ]
     assert "asked all the same" in line["reason"]
+
+
+async def test_a_gate_that_opened_since_the_decision_is_heeded(
+    patient: Proxy, upstream: Upstream
+) -> None:
+    marker = unique()
+    late = asyncio.create_task(
+        chat(patient, "late", f"{marker} [sandbox provider=anthropic delay=4 fail=529]")
+    )
+
+    async def asked() -> bool:
+        return bool(await upstream.requests(marker))
+
+    await eventually(asked)
+    while (await _gates(patient, "late")).get("openai", {}).get("state") != "open":
+        assert_error(await chat(patient, "late", "[sandbox fail=529]"), 503)
+    assert not late.done()
+    answer = await late
+    assert_error(answer, 503, code="server_is_overloaded")
+    assert answer.headers["x-ep-attempts"] == "1"
+    assert len(await upstream.requests(marker)) == 1
+    (rejected,) = patient.decision(answer.headers["x-request-id"])["rejected"]
+    assert (rejected["provider"], rejected["reason"]) == ("openai", "gate")
 
 
 async def test_requests_that_are_at_fault_themselves_count_for_nothing(patient: Proxy) -> None:

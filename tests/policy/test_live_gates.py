@@ -1,7 +1,9 @@
 """Live gates: when a provider is passed over, when it is tried again, when it is back."""
 
 import gc
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -229,6 +231,21 @@ def test_the_error_rate_counts_what_broke_and_not_what_was_refused():
     assert it.tell("broken") is not None
 
 
+def test_a_clock_that_goes_back_stands_still_until_it_has_caught_up():
+    it = Watched()
+    it.tell(*many("failure", 5))
+    it.now -= 900
+    assert it.tell(*many("failure", 5)) is not None
+    assert it.gate.status(it.now).seconds == 30
+    it.now += 900 + 29
+    assert it.gate.status(it.now).seconds == 1
+    it.now += 1
+    assert it.state == "half_open"
+    it.let_in()
+    it.now -= 900
+    assert it.gate.admit(it.now) is None
+
+
 # Properties
 
 results = st.sampled_from(["success", "success", "failure", "broken", None])
@@ -409,6 +426,12 @@ def test_they_are_off_unless_the_policy_has_them():
     assert (rules.window, rules.min_samples, rules.cooldown) == (60, 20, 30)
     assert (rules.probes, rules.recover) == (1, 5)
     assert dict(rules.gates) == {"success_rate": Gate(threshold=90, operator=">=")}
+
+
+def test_the_readme_shows_the_defaults():
+    text = (Path(__file__).parents[2] / "policy" / "README.md").read_text()
+    (shown,) = re.findall(r"```yaml\n(live_gates:\n.*?)```", text, re.DOTALL)
+    assert made(shown).live_gates == LiveGateRules()
 
 
 def test_gates_are_written_as_those_of_quality_fabric():
