@@ -9,9 +9,11 @@ from policy.caching import CacheRule, ResponseCacheRow
 from policy.checked import validated
 from policy.document import Document, KeyPath, overlay
 from policy.errors import PolicyError, raise_all
+from policy.live_gate_rules import LiveGateRules
 from policy.media import MediaRules
 from policy.parameters import PARAMETERS
 from policy.providers import ModelRow, ProviderRow, Timeouts
+from policy.quality_gates import Gate
 from policy.rows import Capabilities, Row, has_secret
 from policy.schema import ClientKey, Persona, Policy, Preference, ReasoningStoreRow
 from policy.spelling import did_you_mean, listed
@@ -240,6 +242,8 @@ _MODELS: Mapping[tuple[str, ...], type[Row]] = {
     ("personas", "*", "cache"): CacheRule,
     ("client_keys", "*"): ClientKey,
     ("media",): MediaRules,
+    ("live_gates",): LiveGateRules,
+    ("live_gates", "gates", "*"): Gate,
     ("reasoning_store",): ReasoningStoreRow,
     ("response_cache",): ResponseCacheRow,
 }

@@ -1,8 +1,8 @@
 """Which targets serve a request, as data: what was chosen, what was passed over, and why."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
 
 from policy.capabilities import required_by
 from policy.personas import with_parameters
@@ -12,7 +12,7 @@ from policy.spelling import did_you_mean
 from translators.errors import NoProvider, UnknownPersona
 from translators.wire.request import ChatCompletionRequest
 
-__all__ = ["Decision", "Rejection", "Target", "decide"]
+__all__ = ["NONE_HELD", "Decision", "Rejection", "Target", "decide"]
 
 # A client's `model` is repeated in an error only so far.
 _LONGEST_NAME = 64
@@ -26,14 +26,15 @@ class Rejection:
         provider: The provider's name in the policy.
         model: The model that would have been asked.
         reason: `missing_capabilities`: it cannot do what is needed, available or not;
-            `unavailable`: it could, but not now.
+            `unavailable`: it could, but not now; `gate`: what became of its last requests for
+            this persona fails a live gate.
         missing: The capabilities it lacks.
         detail: For people: what is missing, and what to do.
     """
 
     provider: str
     model: str
-    reason: Literal["missing_capabilities", "unavailable"]
+    reason: Literal["missing_capabilities", "unavailable", "gate"]
     missing: tuple[str, ...]
     detail: str
 
@@ -48,6 +49,8 @@ class Decision:
         reason: Why the first target is the first.
         rejected: The candidates that were passed over, in the order of preference.
         required: What the request needs, each with the reason or the parameter.
+        held: Those that could serve it, too, but for their live gates.
+        gates_set_aside: Whether all targets fail their live gates, and are asked all the same.
     """
 
     persona: str
@@ -55,10 +58,31 @@ class Decision:
     reason: str
     rejected: tuple[Rejection, ...] = ()
     required: Mapping[str, str] = field(default_factory=dict[str, str])
+    held: tuple[Target, ...] = ()
+    gates_set_aside: bool = False
+
+    def without_gates(self) -> "Decision":
+        """Return the decision for those that are held back, as there is nobody else."""
+        return replace(
+            self,
+            targets=self.held,
+            reason=_SET_ASIDE,
+            rejected=tuple(rejection for rejection in self.rejected if rejection.reason != "gate"),
+            held=(),
+            gates_set_aside=True,
+        )
+
+
+_SET_ASIDE = "all that qualify fail their live gates, and are asked all the same"
+
+NONE_HELD: Final[Mapping[str, str]] = {}
 
 
 def decide(
-    chat: ChatCompletionRequest, policy: Policy, availability: Mapping[str, str | None]
+    chat: ChatCompletionRequest,
+    policy: Policy,
+    availability: Mapping[str, str | None],
+    held: Mapping[str, str] = NONE_HELD,
 ) -> Decision:
     """Choose the targets of a request, best first.
 
@@ -66,58 +90,78 @@ def decide(
         chat: The caller's request, before `policy.personas.apply`; `model` names the persona.
         policy: The personas and providers.
         availability: Provider to the reason why it cannot be used now, None where it can.
+        held: Provider to the reason why a live gate holds it back from this persona. Where it
+            holds back all that could serve the request, they are the targets all the same: a
+            provider that may fail is better than a refusal that is certain.
 
     Raises:
         UnknownPersona: `model` names none.
         NoProvider: Nobody can serve it; says for each candidate what is missing.
     """
     name = chat.model
-    persona = policy.personas.get(name)
+    candidates = _candidates(name, policy)
+    required = _required(chat, policy)
+    needed = frozenset(required)
+    qualified: list[Target] = []
+    rejected: list[Rejection] = []
+    for candidate in candidates:
+        target = candidate.target
+        unavailable = availability.get(target.provider)
+        if unavailable is not None or not needed <= candidate.capabilities:
+            rejected.append(_reject(candidate, needed, required, unavailable))
+            continue
+        qualified.append(target)
+        if (why := held.get(target.provider)) is not None:
+            rejected.append(Rejection(target.provider, target.model, "gate", (), why))
+    if not qualified:
+        raise _no_provider(name, rejected, required)
+    passing = tuple(target for target in qualified if target.provider not in held)
+    stopped = tuple(target for target in qualified if target.provider in held)
+    reason = _reason(name, passing or stopped, candidates, policy)
+    decision = Decision(name, passing, reason, tuple(rejected), required, stopped)
+    return decision if passing else decision.without_gates()
+
+
+def _reason(
+    name: str, targets: tuple[Target, ...], candidates: tuple[Candidate, ...], policy: Policy
+) -> str:
+    if name not in policy.personas:
+        return "the model was named directly"
+    if policy.last_resort is not None and targets[0] is policy.last_resort.target:
+        return "the default provider is the last resort: no preference qualifies"
+    if targets[0] is candidates[0].target:
+        return "first preference"
+    return "the best preference that qualifies"
+
+
+def _candidates(name: str, policy: Policy) -> tuple[Candidate, ...]:
+    """Return who may serve a model, best first, with the last resort of a persona.
+
+    Raises:
+        UnknownPersona: The policy does not have it.
+    """
+    if name not in policy.personas:
+        return _direct(name, policy)
+    candidates, last = policy.candidates[name], policy.last_resort
+    return candidates if last is None or _holds(candidates, last) else (*candidates, last)
+
+
+def _required(chat: ChatCompletionRequest, policy: Policy) -> dict[str, str]:
+    """Return what the request needs, each with the reason or the parameter."""
+    persona = policy.personas.get(chat.model)
     required: dict[str, str] = {}
-    if persona is None:
-        candidates = _direct(name, policy)
-    else:
-        candidates = policy.candidates[name]
+    if persona is not None:
         required.update(persona.needs)
         if persona.parameters:
             # A default can need something, too: a persona of JSON answers needs `json_mode`.
             chat = with_parameters(chat, persona)
     for capability, path in required_by(chat).items():
         required.setdefault(capability, path)
-
-    targets: list[Target] = []
-    rejected: list[Rejection] = []
-    needed = frozenset(required)
-    for candidate in candidates:
-        unavailable = availability.get(candidate.target.provider)
-        if unavailable is None and needed <= candidate.capabilities:
-            targets.append(candidate.target)
-        else:
-            rejected.append(_reject(candidate, needed, required, unavailable))
-    first = bool(targets) and targets[0] is candidates[0].target
-    reason = _reason(chosen=bool(targets), first=first, direct=persona is None)
-    last = policy.last_resort
-    if last is not None and persona is not None and not _holds(candidates, last):
-        unavailable = availability.get(last.target.provider)
-        if unavailable is None and needed <= last.capabilities:
-            targets.append(last.target)
-        else:
-            rejected.append(_reject(last, needed, required, unavailable))
-    if not targets:
-        raise _no_provider(name, rejected, required)
-    return Decision(name, tuple(targets), reason, tuple(rejected), required)
+    return required
 
 
 def _holds(candidates: tuple[Candidate, ...], last: Candidate) -> bool:
     return any(c.target.provider == last.target.provider for c in candidates)
-
-
-def _reason(*, chosen: bool, first: bool, direct: bool) -> str:
-    if direct:
-        return "the model was named directly"
-    if not chosen:
-        return "the default provider is the last resort: no preference qualifies"
-    return "first preference" if first else "the best preference that qualifies"
 
 
 def _reject(

@@ -10,7 +10,15 @@ from translators.errors import (
     TranslationError,
 )
 
-__all__ = ["BACKOFF", "LONGEST_WAIT", "SHORTEST_WAIT", "TRIES", "Step", "next_step"]
+__all__ = [
+    "BACKOFF",
+    "LONGEST_WAIT",
+    "SHORTEST_WAIT",
+    "TRIES",
+    "Step",
+    "another_may_succeed",
+    "next_step",
+]
 
 LONGEST_WAIT: Final = 5.0
 """Seconds: the longest `retry-after` that is waited for; beyond it a client does better itself."""
@@ -116,10 +124,19 @@ def next_step(
     return Step("next_target" if rule.move and more_targets else "fail")
 
 
+def another_may_succeed(error: ProviderError) -> bool:
+    """Return whether a failure is this provider's own, whatever the request has done by then."""
+    return _rule_of(error).move
+
+
 def _rule(error: ExecutionPlatformError) -> _Rule:
     if isinstance(error, TranslationError):
         return _ELSEWHERE
     if not isinstance(error, ProviderError) or error.had_effects:
         return _FINAL
+    return _rule_of(error)
+
+
+def _rule_of(error: ProviderError) -> _Rule:
     # 408: the provider waited for our request in vain, whatever kind its dialect makes of it.
     return _ELSEWHERE if error.status == 408 else _RULES[error.kind]

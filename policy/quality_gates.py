@@ -10,9 +10,9 @@ They are read from YAML as the integration guide has them:
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
+from typing import Annotated, Any, Final, Literal, cast
 
-from pydantic import field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, field_validator
 
 from policy.checked import validated
 from policy.document import KeyPath, parse
@@ -24,6 +24,7 @@ __all__ = [
     "DEFAULT_GATES",
     "METRICS",
     "Gate",
+    "GateTable",
     "Gates",
     "Metric",
     "Operator",
@@ -94,6 +95,31 @@ class Gate(Row):
         return _COMPARES[self.operator](value, self.threshold)
 
 
+def _known_metrics(value: Any) -> Any:
+    unknown = [name for name in _names(value) if name not in METRICS]
+    found = [((name,), problem(f"unknown metric `{name}`", _near(name))) for name in unknown]
+    if found:
+        raise problems(found)
+    return value
+
+
+def _can_be_met(gates: dict[str, Gate]) -> dict[str, Gate]:
+    if not gates:
+        raise problem("there is no gate", _near(""))
+    found = [
+        ((name, "threshold"), problem(*wrong))
+        for name, gate in gates.items()
+        if (wrong := _out_of_range(METRICS[name], gate.threshold)) is not None
+    ]
+    if found:
+        raise problems(found)
+    return gates
+
+
+GateTable = Annotated[dict[str, Gate], BeforeValidator(_known_metrics), AfterValidator(_can_be_met)]
+"""Gates by metric: one at least, each of a metric that is known, with a threshold in its range."""
+
+
 class Gates(Row):
     """The gates of a file.
 
@@ -101,29 +127,7 @@ class Gates(Row):
         quality_gates: By metric; a file that has this key replaces the defaults altogether.
     """
 
-    quality_gates: dict[str, Gate]
-
-    @field_validator("quality_gates", mode="before")
-    @classmethod
-    def _known_metrics(cls, value: Any) -> Any:
-        unknown = [name for name in _names(value) if name not in METRICS]
-        found = [((name,), problem(f"unknown metric `{name}`", _near(name))) for name in unknown]
-        if found:
-            raise problems(found)
-        return value
-
-    @model_validator(mode="after")
-    def _can_be_met(self) -> "Gates":
-        if not self.quality_gates:
-            raise problems([(("quality_gates",), problem("there is no gate", _near("")))])
-        found = [
-            (("quality_gates", name, "threshold"), problem(*wrong))
-            for name, gate in self.quality_gates.items()
-            if (wrong := _out_of_range(METRICS[name], gate.threshold)) is not None
-        ]
-        if found:
-            raise problems(found)
-        return self
+    quality_gates: GateTable
 
 
 def _names(value: Any) -> list[str]:

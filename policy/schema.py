@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from policy.caching import CacheRule, ResponseCacheRow
+from policy.live_gate_rules import LiveGateRules
 from policy.media import MediaRules
 from policy.parameters import checked_parameters
 from policy.providers import ModelRow, ProviderRow, Target, Timeouts
@@ -31,6 +32,7 @@ __all__ = [
     "CacheRule",
     "Candidate",
     "ClientKey",
+    "LiveGateRules",
     "MediaRules",
     "ModelRow",
     "Persona",
@@ -201,6 +203,7 @@ class Policy(Row):
         reasoning_store: How much of models' reasoning is kept for their next turn.
         media: What is fetched for a provider that does not fetch it itself.
         response_cache: How much is kept of the answers of personas with a `cache`.
+        live_gates: When providers are passed over for what became of their last requests.
     """
 
     providers: dict[str, ProviderRow] = Field(default_factory=dict[str, ProviderRow])
@@ -212,6 +215,7 @@ class Policy(Row):
     reasoning_store: ReasoningStoreRow = ReasoningStoreRow()
     media: MediaRules = MediaRules()
     response_cache: ResponseCacheRow = ResponseCacheRow()
+    live_gates: LiveGateRules = LiveGateRules(enabled=False)
 
     @model_validator(mode="after")
     def _keys_differ(self) -> "Policy":

@@ -10,6 +10,7 @@ from typing import Any
 from policy.schema import ProviderRow, Target
 from proxy.call import Call
 from proxy.exchange import Exchange
+from proxy.live_gates import Entry
 from proxy.reasoning_store import NO_REASONING_STORE, ReasoningStore, in_realm
 from proxy.telemetry.spans import AttemptEnd, AttemptStart
 from translators.errors import (
@@ -36,6 +37,7 @@ class Attempt:
 
     Attributes:
         call: What goes along with it, and what is learned from it.
+        entry: Hears how it went, where live gates watch.
         exchange: The request's record.
         outcome: What is known of the answer, once there is one.
         realm: Where the answer is given, as in `realm_of`.
@@ -44,8 +46,8 @@ class Attempt:
     """
 
     __slots__ = (
-        *("_check", "_ended", "_kept", "_span", "_started"),
-        *("call", "exchange", "outcome", "realm", "store", "target"),
+        *("_began", "_check", "_ended", "_kept", "_span", "_started"),
+        *("call", "entry", "exchange", "outcome", "realm", "store", "target"),
     )
 
     def __init__(
@@ -69,6 +71,8 @@ class Attempt:
         self.realm = ""
         self._kept: frozenset[str] = frozenset()
         self._started = time.perf_counter()
+        self._began = 0.0
+        self.entry: Entry | None = None
         self.target = target
         self.outcome: Outcome | None = None
         self._span = exchange.span.attempt(
@@ -109,7 +113,8 @@ class Attempt:
     def begun(self) -> None:
         """Say that the commit point is reached."""
         self._wait_is_over()
-        self._span.first_chunk(time.perf_counter() - self._started)
+        self._began = time.perf_counter() - self._started
+        self._span.first_chunk(self._began)
         self.exchange.begun()
 
     def keep_reasoning(self) -> None:
@@ -154,6 +159,9 @@ class Attempt:
         else:
             self.keep_reasoning()
         exchange.end_reason = end_reason
+        if self.entry is not None:
+            completed = end_reason == "completed"
+            self.entry.end(completed=completed, error=error, seconds=self._began)
         self._span.end(
             AttemptEnd(
                 call=self.call,

@@ -122,13 +122,16 @@ def _add_route(line: dict[str, Any], exchange: Exchange) -> None:
     if exchange.decision is not None:
         line["reason"] = exchange.decision.reason
         line["rejected"] = [
-            {"provider": r.provider, "reason": r.reason, "missing": list(r.missing)}
+            _held_back(r.provider, r.detail)
+            if r.reason == "gate"
+            else {"provider": r.provider, "reason": r.reason, "missing": list(r.missing)}
             for r in exchange.decision.rejected
         ]
         line["rejected"] += [
             {"provider": provider, "reason": "translation", "missing": [param[:LONGEST_NAME]]}
             for provider, param in exchange.untranslatable
         ]
+        line["rejected"] += [_held_back(*passed_over) for passed_over in exchange.held_back]
     if exchange.target is not None:
         line["provider"] = exchange.target.provider
         line["provider_model"] = exchange.target.model
@@ -136,6 +139,10 @@ def _add_route(line: dict[str, Any], exchange: Exchange) -> None:
         line["ignored"] = _bounded(exchange.report.ignored)
     if exchange.report.emulated:
         line["emulated"] = _bounded(exchange.report.emulated)
+
+
+def _held_back(provider: str, detail: str) -> dict[str, Any]:
+    return {"provider": provider, "reason": "gate", "missing": [], "detail": detail}
 
 
 def _bounded(paths: Sequence[str]) -> list[str]:

@@ -14,12 +14,14 @@ from functools import partial
 from types import TracebackType
 from typing import TypeVar
 
-from policy.decision import Decision, decide
+from policy.decision import NONE_HELD, Decision, decide
 from policy.fallback import next_step
 from policy.schema import Policy, Target
+from proxy import route_events
 from proxy.attempt import Attempt, TimeLimit
 from proxy.delivery import Delivery, Retelling, Telling
 from proxy.exchange import Exchange
+from proxy.live_gates import Entry, LiveGates
 from proxy.preparation import Preparation
 from proxy.provider import AnswerStream, Prepared
 from proxy.reasoning_store import NO_REASONING_STORE, ReasoningStore
@@ -57,6 +59,7 @@ class Engine:
             answer that is not streamed.
         reasoning: Keeps what answers leave for their next turn.
         cache: Keeps answers for repeated requests; None: no persona has that.
+        gates: Keep personas from providers whose last answers failed them; None: nobody does.
     """
 
     policy: Policy
@@ -65,6 +68,7 @@ class Engine:
     timeout: float = 300.0
     reasoning: ReasoningStore = NO_REASONING_STORE
     cache: ResponseCache | None = None
+    gates: LiveGates | None = None
 
     def decide(self, exchange: Exchange) -> Decision:
         """Choose where the request may go.
@@ -80,16 +84,9 @@ class Engine:
                 code="model_not_allowed",
                 status=403,
             )
-        exchange.decision = decision = decide(chat, self.policy, self.availability)
-        for rejection in decision.rejected:
-            exchange.span.event(
-                "ep.route.rejected",
-                {
-                    "ep.route.candidate": rejection.provider,
-                    "ep.route.reason": rejection.reason,
-                    "ep.route.missing": list(rejection.missing),
-                },
-            )
+        held = NONE_HELD if self.gates is None else self.gates.held(chat.model)
+        exchange.decision = decision = decide(chat, self.policy, self.availability, held)
+        route_events.decided(exchange, decision)
         return decision
 
     async def complete(self, exchange: Exchange) -> Completion:
@@ -138,29 +135,20 @@ class Engine:
         refusals: list[TranslationError] = []
         failure: ProviderError | None = None
         current = await self._next_askable(exchange, decision, 0, refusals)
-        while current is not None:
-            position, prepared = current
+        while (entered := await self._enter(exchange, decision, current, refusals)) is not None:
+            (position, prepared), entry = entered
             target = decision.targets[position]
             following: _Askable | None = None
-            check = partial(self.preparation.check_strict, exchange, target)
             reason = "fallback" if exchange.attempts else "initial"
             while True:
-                attempt = Attempt(
-                    exchange,
-                    target,
-                    row=self.policy.providers[target.provider],
-                    report=prepared.report,
-                    reason=reason,
-                    check=check,
-                )
-                attempt.store = self.reasoning
-                attempt.realm = self.preparation.realm(target.provider)
+                attempt = self._attempt(exchange, target, prepared, reason)
+                attempt.entry = entry
                 try:
                     return await run(prepared, attempt)
                 except TranslationError as error:
                     # The API that the provider referred to cannot express the request.
                     refusals.append(error)
-                    _rejected(exchange, target, error)
+                    route_events.untranslatable(exchange, target, error)
                     following = await self._next_askable(exchange, decision, position + 1, refusals)
                     break
                 except ProviderError as error:
@@ -175,9 +163,67 @@ class Engine:
                 ):
                     break
                 reason = "retry"
+                entry = self._entry(decision, target, force=True)
             current = following
+        if failure is None and decision.held:
+            # Those that pass their gates cannot even be asked.
+            exchange.decision = decision = decision.without_gates()
+            route_events.gates_set_aside(exchange)
+            return await self._try_targets(exchange, decision, run)
         # A provider that failed says more than one that could not even be asked.
         raise failure or refusals[0]
+
+    def _attempt(
+        self, exchange: Exchange, target: Target, prepared: Prepared, reason: str
+    ) -> Attempt:
+        attempt = Attempt(
+            exchange,
+            target,
+            row=self.policy.providers[target.provider],
+            report=prepared.report,
+            reason=reason,
+            check=partial(self.preparation.check_strict, exchange, target),
+        )
+        attempt.store = self.reasoning
+        attempt.realm = self.preparation.realm(target.provider)
+        return attempt
+
+    async def _enter(
+        self,
+        exchange: Exchange,
+        decision: Decision,
+        askable: _Askable | None,
+        refusals: list[TranslationError],
+    ) -> tuple[_Askable, Entry | None] | None:
+        """Return the first target, from `askable` on, whose live gate lets the request in.
+
+        A gate may have opened since the decision, and a probe's place may be taken. Where that
+        leaves nobody, and nobody was asked yet, the first is asked all the same.
+        """
+        gates = self.gates
+        if askable is None or gates is None or decision.persona not in self.policy.personas:
+            return None if askable is None else (askable, None)
+        kept_from = askable
+        while askable is not None:
+            target = decision.targets[askable[0]]
+            entry = self._entry(decision, target, force=decision.gates_set_aside)
+            if entry is not None:
+                if entry.probe:
+                    route_events.probed(exchange, target)
+                return askable, entry
+            why = gates.reason(decision.persona, target.provider)
+            route_events.held_back(exchange, target, why)
+            askable = await self._next_askable(exchange, decision, askable[0] + 1, refusals)
+        if exchange.attempts:
+            return None
+        route_events.gates_set_aside(exchange)
+        return kept_from, self._entry(decision, decision.targets[kept_from[0]], force=True)
+
+    def _entry(self, decision: Decision, target: Target, *, force: bool) -> Entry | None:
+        """Return what lets an attempt in; None, and nobody asks for it, where no gate watches."""
+        if self.gates is None or decision.persona not in self.policy.personas:
+            return None
+        return self.gates.admit(decision.persona, target.provider, force=force)
 
     async def _next_askable(
         self,
@@ -196,7 +242,7 @@ class Engine:
                 return index, await self.preparation.prepare(exchange, decision, target)
             except TranslationError as error:
                 refusals.append(error)
-                _rejected(exchange, target, error)
+                route_events.untranslatable(exchange, target, error)
         return None
 
     async def _try_again(
@@ -227,15 +273,18 @@ class Engine:
         # Timers fire up to a millisecond early: the rest would be spent on one more provider.
         return left if left > SHORTEST_CALL else 0.0
 
-    def _limit(self, exchange: Exchange, seconds: float | None) -> float:
-        left = self._left(exchange)
+    def _limit(self, attempt: Attempt, seconds: float | None) -> float:
+        left = self._left(attempt.exchange)
+        due = self.timeout if seconds is None else min(seconds, self.timeout)
+        if attempt.entry is not None and left < due / 2:
+            attempt.entry.hurried = True
         if left <= 0:
             raise TimeoutError("total", self.timeout)
         return left if seconds is None else min(seconds, left)
 
     async def _complete(self, prepared: Prepared, attempt: Attempt) -> Completion:
         try:
-            limit = self._limit(attempt.exchange, attempt.target.timeouts.total)
+            limit = self._limit(attempt, attempt.target.timeouts.total)
             async with TimeLimit("total", limit):
                 completion = await prepared.complete(attempt.call)
             attempt.opened(completion.outcome)
@@ -256,7 +305,7 @@ class Engine:
             if prepared.contract is not None:
                 # It is held back until it was checked: its beginning is its end.
                 phase, seconds = "total", timeouts.total
-            async with TimeLimit(phase, self._limit(attempt.exchange, seconds)):
+            async with TimeLimit(phase, self._limit(attempt, seconds)):
                 answer = await prepared.open(attempt.call)
                 attempt.opened(answer.outcome)
                 head = await _read_head(answer)
@@ -313,15 +362,3 @@ def _stream_again(exchange: Exchange, kept: KeptAnswer) -> Telling:
     chunks = unfold(kept.data, include_usage=exchange.request.wants_usage)
     exchange.begun()
     return Retelling(exchange, chunks)
-
-
-def _rejected(exchange: Exchange, target: Target, error: TranslationError) -> None:
-    exchange.untranslatable += ((target.provider, error.param or ""),)
-    exchange.span.event(
-        "ep.route.rejected",
-        {
-            "ep.route.candidate": target.provider,
-            "ep.route.reason": "translation",
-            "ep.route.missing": [error.param or ""],
-        },
-    )

@@ -58,6 +58,8 @@ class Exchange:
         target: The provider and model that answer, or were tried last.
         report: What that provider's dialect does not carry over.
         untranslatable: Providers passed over for what their API cannot express, with the parameter.
+        held_back: Providers passed over as their live gates opened since the decision, with the
+            reason.
         recalled: What the store knew of its calls, by id; None until it was asked, and once the
             answer has begun.
         restored: Calls of the conversation whose reasoning was put back for this provider.
@@ -88,6 +90,7 @@ class Exchange:
     target: Target | None = None
     report: Report = field(default_factory=Report)
     untranslatable: tuple[tuple[str, str], ...] = ()
+    held_back: tuple[tuple[str, str], ...] = ()
     recalled: Mapping[str, Any] | None = field(default=None, repr=False)
     restored: int = 0
     attempts: int = 0

@@ -40,9 +40,10 @@ class Health:
                 await self._probe()
         providers = {name: self._provider(name) for name in self._engine.policy.providers}
         personas = {name: self._persona(name, providers) for name in self._engine.policy.personas}
-        served = [persona["status"] == "ok" for persona in personas.values()]
+        ready = all(persona["status"] == "ok" for persona in personas.values())
+        served = [persona["status"] != "unavailable" for persona in personas.values()]
         body = {
-            "status": "ready" if all(served) else "degraded" if any(served) else "unavailable",
+            "status": "ready" if ready else "degraded" if any(served) else "unavailable",
             "personas": personas,
             "providers": providers,
         }
@@ -82,9 +83,19 @@ class Health:
             candidates.append(policy.last_resort)
         able = [c.target.provider for c in candidates if c.capabilities.issuperset(needed)]
         usable = [provider for provider in able if providers[provider]["status"] == "ok"]
-        if usable:
+        if not usable:
+            return {"status": "unavailable", "candidates": able}
+        if (gates := self._engine.gates) is None:
             return {"status": "ok", "provider": usable[0]}
-        return {"status": "unavailable", "candidates": able}
+        held = gates.held(name)
+        passing = [provider for provider in usable if provider not in held]
+        return {
+            # Where all fail their gates, they are asked all the same: it is no reason to take the
+            # whole server out of service.
+            "status": "ok" if passing else "degraded",
+            "provider": (passing or usable)[0],
+            "live_gates": gates.report(name),
+        }
 
 
 async def _connect(url: str) -> str:

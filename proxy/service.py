@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import cast
 
@@ -26,6 +26,7 @@ from proxy.engine import Engine
 from proxy.exchange import Exchange, error_type
 from proxy.health import Health
 from proxy.http import HttpClient
+from proxy.live_gates import LiveGates
 from proxy.media.fetcher import MediaFetcher
 from proxy.preparation import Preparation
 from proxy.provider import ChatProvider
@@ -79,6 +80,7 @@ class Service:
     decisions: DecisionLog
     health: Health
     ticker: Ticker
+    live_gates: LiveGates
     created: int
 
     @staticmethod
@@ -158,7 +160,11 @@ async def open_service(configuration: Configuration) -> AsyncGenerator[Service]:
         stack.callback(ticker.close)
         client = HttpClient(ticker)
         stack.push_async_callback(client.aclose)
-        engine = _engine(stack, settings, policy, environment, client)
+        live_gates = LiveGates(policy)
+        engine = replace(
+            _engine(stack, settings, policy, environment, client),
+            gates=live_gates if policy.live_gates.enabled else None,
+        )
         yield Service(
             settings=settings,
             engine=engine,
@@ -167,6 +173,7 @@ async def open_service(configuration: Configuration) -> AsyncGenerator[Service]:
             decisions=_decision_log(stack, settings.log_level),
             health=Health(engine, cli_credentials(policy, environment)),
             ticker=ticker,
+            live_gates=live_gates,
             created=int(time.time()),
         )
 

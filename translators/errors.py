@@ -207,6 +207,7 @@ class ProviderError(ExecutionPlatformError):
             would have it all done once more.
         should_retry: Whether the provider said that a retry may help, or None where it said
             nothing (`x-should-retry`).
+        own_limit: Whether a limit of ours refused the request, so that no provider saw it.
     """
 
     def __init__(  # noqa: PLR0913  the fields of a provider's error answer
@@ -233,6 +234,7 @@ class ProviderError(ExecutionPlatformError):
         self.provider: str | None = None
         self.had_effects = False
         self.should_retry: bool | None = None
+        self.own_limit = False
 
 
 class TimeoutError(ProviderError, builtins.TimeoutError):

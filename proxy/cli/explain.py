@@ -3,7 +3,9 @@
 import argparse
 
 from policy.decision import Decision, decide
+from policy.live_gate_rules import LiveGateRules
 from policy.personas import apply
+from policy.quality_gates import METRICS
 from proxy.availability import available
 from proxy.cli.check import plain_request
 from proxy.cli.request_file import read_request
@@ -29,6 +31,10 @@ def run(options: argparse.Namespace) -> int:
         return 1
     _print(decision)
     persona = policy.personas.get(decision.persona)
+    if policy.live_gates.enabled and persona is not None:
+        print("\nLive gates are on")
+        print(f"  {_in_words(policy.live_gates)}")
+        print("  a running server says in `GET /readyz` whom it passes over")
     if persona is not None:
         applied = apply(chat, persona)
         added = [n for n in persona.parameters if getattr(chat, n) is None]
@@ -37,6 +43,17 @@ def run(options: argparse.Namespace) -> int:
         for name in added:
             print(f"  {name}: {getattr(applied, name)}")
     return 0
+
+
+def _in_words(rules: LiveGateRules) -> str:
+    gates = ", ".join(
+        f"{name} {gate.operator} {gate.threshold:g} {METRICS[name].unit}"
+        for name, gate in rules.gates.items()
+    )
+    return (
+        f"{gates}, over {rules.window:g} s and from {rules.min_samples} attempts on: a provider "
+        f"that fails is tried again after {rules.cooldown:g} s"
+    )
 
 
 def _print(decision: Decision) -> None:

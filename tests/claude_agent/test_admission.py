@@ -42,6 +42,7 @@ async def test_a_full_line_is_a_rate_limit_that_says_when_to_come_again():
         await door.enter()
     error = caught.value
     assert (error.kind, error.status_hint, error.retry_after) == ("rate_limit", 429, 7)
+    assert error.own_limit
     task.cancel()
 
 

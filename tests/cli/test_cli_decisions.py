@@ -164,6 +164,17 @@ def test_explain_shows_parameters_that_the_persona_adds(run: Run, tmp_path: Path
     assert "Be brief" not in done.out
 
 
+def test_explain_says_what_live_gates_do_in_a_running_server(run: Run, tmp_path: Path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("live_gates: {window: 90, cooldown: 45}\n")
+    done = run("explain", "architect", "--sandbox", "--policy", str(policy))
+    assert done.status == 0
+    assert "Live gates are on" in done.out
+    assert "success_rate >= 90 %, over 90 s and from 20 attempts on" in done.out
+    assert "GET /readyz" in done.out
+    assert "Live gates" not in run("explain", "architect", "--sandbox").out
+
+
 def test_explain_of_an_unknown_persona_lists_near_names(run: Run):
     done = run("explain", "archtect", "--sandbox")
     assert done.status == 1

@@ -259,3 +259,45 @@ def test_decisions_are_frozen_and_do_not_change_the_request() -> None:
     assert request.model_dump() == before
     with pytest.raises(dataclasses.FrozenInstanceError):
         decision.reason = "x"  # pyright: ignore[reportAttributeAccessIssue]
+
+
+# Live gates
+
+FAILS = "success_rate is 50 %, not >= 90 %"
+
+
+def test_a_provider_that_a_gate_holds_back_is_passed_over() -> None:
+    decision = decide(chat(), POLICY, ALL, {"small": FAILS})
+    assert [target.provider for target in decision.targets] == ["big"]
+    assert decision.rejected == (Rejection("small", "small-1", "gate", (), FAILS),)
+    assert decision.reason == "the best preference that qualifies"
+    assert not decision.gates_set_aside
+
+
+def test_where_all_that_qualify_are_held_back_they_are_asked_all_the_same() -> None:
+    decision = decide(chat(), POLICY, ALL, {"small": FAILS, "big": FAILS})
+    assert [target.provider for target in decision.targets] == ["small", "big"]
+    assert decision.rejected == ()
+    assert decision.gates_set_aside
+    assert "asked all the same" in decision.reason
+
+
+def test_what_cannot_serve_is_no_way_out_of_a_gate() -> None:
+    image = {"type": "image_url", "image_url": {"url": "https://x/y.png"}}
+    decision = decide(chat("architect", image), POLICY, ALL, {"big": FAILS})
+    assert [target.provider for target in decision.targets] == ["big"]
+    assert [(r.provider, r.reason) for r in decision.rejected] == [
+        ("small", "missing_capabilities")
+    ]
+    assert decision.gates_set_aside
+    away: dict[str, str | None] = {**ALL, "big": NO_KEY}
+    with pytest.raises(NoProvider) as raised:
+        decide(chat("architect", image), POLICY, away, {"big": FAILS})
+    assert FAILS not in str(raised.value)
+
+
+def test_the_last_resort_comes_before_those_that_are_held_back() -> None:
+    found = decide(chat(), policy(default_provider="spare"), ALL, {"small": FAILS, "big": FAILS})
+    assert [target.provider for target in found.targets] == ["spare"]
+    assert "last resort" in found.reason
+    assert [r.reason for r in found.rejected] == ["gate", "gate"]

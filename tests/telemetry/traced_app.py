@@ -21,6 +21,7 @@ from proxy.decision_log import DecisionLog
 from proxy.engine import Engine
 from proxy.health import Health
 from proxy.http import HttpStatusError
+from proxy.live_gates import LiveGates
 from proxy.preparation import Preparation
 from proxy.provider import ChatProvider, Provider
 from proxy.service import Configuration, Service
@@ -187,6 +188,7 @@ class TracedApp:
         second: The second one's.
         rows: By provider: keys of its row in the policy.
         keys: Client keys.
+        live_gates: The key of the policy; the gates' clock stands still.
     """
 
     def __init__(
@@ -196,6 +198,7 @@ class TracedApp:
         *,
         rows: Mapping[str, Json] | None = None,
         keys: Sequence[str] = (),
+        live_gates: Json | None = None,
     ) -> None:
         scripted = {"first": first, "second": second or ScriptedProvider(Answer())}
         made = {
@@ -212,7 +215,9 @@ class TracedApp:
             "one": {"provider_preferences": ["first"]},
             "both": {"provider_preferences": ["first", "second"]},
         }
-        document = parse(json.dumps({"providers": made, "personas": personas}), "test.yaml")
+        written: Json = {"providers": made, "personas": personas}
+        written |= {} if live_gates is None else {"live_gates": live_gates}
+        document = parse(json.dumps(written), "test.yaml")
         policy = build(
             document, capabilities=CapabilityTable(providers={}, dialects={}), read_prompt=str
         )
@@ -220,7 +225,14 @@ class TracedApp:
             name: Provider(OpenAIChatTranslator(), transport, _map_error)
             for name, transport in scripted.items()
         }
-        engine = Engine(policy, dict.fromkeys(providers), Preparation(policy, providers))
+        self.now = 0.0
+        gates = LiveGates(policy, lambda: self.now)
+        engine = Engine(
+            policy,
+            dict.fromkeys(providers),
+            Preparation(policy, providers),
+            gates=gates if policy.live_gates.enabled else None,
+        )
         self.exporter = InMemorySpanExporter()
         tracing = TracerProvider(shutdown_on_exit=False)
         tracing.add_span_processor(SimpleSpanProcessor(self.exporter))
@@ -234,6 +246,7 @@ class TracedApp:
             health=Health(engine),
             created=0,
             ticker=Ticker(),
+            live_gates=gates,
         )
         self._app = create_app(Configuration(self.service.settings, policy, {}))
 

@@ -79,8 +79,10 @@ class Admission:
             self._waiting.remove(turn)
 
     def _full(self, why: str) -> ProviderError:
-        return ProviderError(
+        error = ProviderError(
             f"As many Claude processes run as this server may have ({self._most}), {why}.",
             kind="rate_limit",
             retry_after=self._retry_after,
         )
+        error.own_limit = True
+        return error
