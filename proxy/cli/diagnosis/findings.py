@@ -35,6 +35,10 @@ class Finding:
     remedy: str = ""
 
 
+_COMMANDS = ("pip ", "npm ", "chmod ")
+"""What a remedy begins with that is to be typed as it stands."""
+
+
 def worst(findings: Iterable[Finding]) -> Status:
     """Return the status of all findings together; those that were skipped do not count."""
     found = {finding.status for finding in findings}
@@ -62,7 +66,11 @@ def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
 def split_reason(reason: str) -> tuple[str, str]:
     """Return what is missing and what to do, from a text of the form `what: what to do`."""
     what, colon, remedy = reason.partition(": ")
-    return (what, f"{remedy[0].upper()}{remedy[1:]}.") if colon and remedy else (reason, "")
+    if not colon or not remedy:
+        return reason, ""
+    if remedy.startswith(_COMMANDS):
+        return what, remedy
+    return what, f"{remedy[0].upper()}{remedy[1:]}."
 
 
 def secrets_of(environment: Mapping[str, str]) -> frozenset[str]:
