@@ -36,7 +36,9 @@ def create_app(configuration: Configuration | None = None) -> ASGIApp:
                 # Imported here, as below: off unless asked for, and then no part of the start-up.
                 from proxy.quality.service import open_quality  # noqa: PLC0415
 
-                opened = open_quality(known, refused=_note_refusal)
+                opened = open_quality(
+                    known, access=lambda: service.generation.access, refused=_note_refusal
+                )
                 state["quality"] = await stack.enter_async_context(opened)
             yield state
 

@@ -21,10 +21,10 @@ async def ready(request: Request) -> Response:
     The details name providers and variables: where there are client keys they are for those
     who have one; others get the status alone.
     """
-    service = Service.of(request.scope)
-    is_ready, body = await service.health.report()
+    generation = Service.of(request.scope).generation
+    is_ready, body = await generation.health.report()
     try:
-        service.access.caller(request.scope)
+        generation.access.caller(request.scope)
     except AccessDenied:
         body = {"status": body["status"]}
     return Response(

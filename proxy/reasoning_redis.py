@@ -102,7 +102,7 @@ class RedisReasoningStore:
     ) -> None:
         self.failures = 0
         self._redis = Redis.from_pool(_pool(url))
-        self._milliseconds = max(1, round(max_age * 1000))
+        self._milliseconds = _milliseconds(max_age)
         self._clock = clock
         self._pause = _Pause(clock)
         self._warned: float | None = None
@@ -154,6 +154,10 @@ class RedisReasoningStore:
         self._pause.succeeded()
         pairs = zip(keys, cast("list[Any]", found), strict=True)
         return {key: value for key, value in pairs if isinstance(value, bytes)}
+
+    def keep_within(self, *, max_entries: int, max_bytes: int, max_age: float) -> None:
+        """Give what is written from now on another age; Redis has the other bounds."""
+        self._milliseconds = _milliseconds(max_age)
 
     async def aclose(self) -> None:
         """Write what waits to be written, within a few seconds, and let go."""
@@ -242,6 +246,10 @@ class _Pause:
     def succeeded(self) -> None:
         """Begin anew."""
         self._failed = 0
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
 
 
 def _key(tenant: str, id: str) -> str:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -12,7 +12,7 @@ from starlette.types import Scope
 
 from policy.schema import Policy
 from proxy.access import Access
-from proxy.availability import api_keys, availability, cli_credentials, with_sandbox
+from proxy.assembly import Assembly, access_under
 from proxy.config import (
     ConfigurationError,
     Settings,
@@ -21,20 +21,8 @@ from proxy.config import (
     load_settings,
 )
 from proxy.decision_log import DecisionLog, LineWriter
-from proxy.engine import Engine
 from proxy.exchange import Exchange, error_type
-from proxy.health import Health
-from proxy.http import HttpClient
-from proxy.media.fetcher import MediaFetcher
-from proxy.preparation import Preparation
-from proxy.provider import ChatProvider
-from proxy.reasoning_store import (
-    NO_REASONING_STORE,
-    MemoryReasoningStore,
-    ReasoningStore,
-    realm_of,
-)
-from proxy.registry import create_provider
+from proxy.generation import Generation, Generations
 from proxy.telemetry.setup import create_telemetry
 from proxy.telemetry.spans import Telemetry
 from proxy.ticker import Ticker
@@ -46,7 +34,6 @@ __all__ = [
     "check_reasoning_store",
     "load_configuration",
     "open_service",
-    "reasoning_store",
 ]
 
 
@@ -70,13 +57,16 @@ class Service:
     """What the endpoints need, for as long as the server runs."""
 
     settings: Settings
-    engine: Engine
-    access: Access
+    generations: Generations
     telemetry: Telemetry
     decisions: DecisionLog
-    health: Health
     ticker: Ticker
     created: int
+
+    @property
+    def generation(self) -> Generation:
+        """What serves a request that comes now: engine, client keys, health. Enter it for that."""
+        return self.generations.current
 
     @staticmethod
     def of(scope: Scope) -> "Service":
@@ -146,90 +136,27 @@ async def open_service(configuration: Configuration) -> AsyncGenerator[Service]:
     async with AsyncExitStack() as stack:
         telemetry = create_telemetry(environment)
         stack.push_async_callback(telemetry.shutdown)
+        sandbox = None
         if settings.sandbox:
             # Imported here: without the sandbox none of it is needed.
             from proxy.sandbox.server import SandboxServer  # noqa: PLC0415
 
-            policy = with_sandbox(policy, await stack.enter_async_context(SandboxServer()))
+            sandbox = await stack.enter_async_context(SandboxServer())
         ticker = Ticker()
         stack.callback(ticker.close)
-        client = HttpClient(ticker)
-        stack.push_async_callback(client.aclose)
-        engine = _engine(stack, settings, policy, environment, client)
+        assembly = Assembly(settings, environment, ticker, sandbox)
+        first = await assembly.generation(assembly.examine(policy))
+        generations = Generations(first)
+        stack.push_async_callback(generations.aclose)
+        assembly.begin(first)
         yield Service(
             settings=settings,
-            engine=engine,
-            access=access_of(configuration),
+            generations=generations,
             telemetry=telemetry,
             decisions=_decision_log(stack, settings.log_level),
-            health=Health(engine, cli_credentials(policy, environment)),
             ticker=ticker,
             created=int(time.time()),
         )
-
-
-def _engine(
-    stack: AsyncExitStack,
-    settings: Settings,
-    policy: Policy,
-    environment: Mapping[str, str],
-    client: HttpClient,
-) -> Engine:
-    """Return the engine over providers that run until `stack` is closed."""
-    reasons = availability(policy, environment)
-    usable = [name for name, reason in reasons.items() if reason is None]
-    providers = _providers(policy, usable, environment, client)
-    for name, provider in providers.items():
-        stack.push_async_callback(provider.aclose)
-        if policy.reaches(name):
-            provider.start()
-    reasoning = reasoning_store(settings, policy)
-    stack.push_async_callback(reasoning.aclose)
-    media = MediaFetcher(policy.media, request_timeout=settings.timeout)
-    return Engine(
-        policy=policy,
-        availability=reasons,
-        preparation=_preparation(policy, environment, providers, reasoning=reasoning, media=media),
-        timeout=settings.timeout,
-        reasoning=reasoning,
-    )
-
-
-def _providers(
-    policy: Policy, names: Iterable[str], environment: Mapping[str, str], client: HttpClient
-) -> dict[str, ChatProvider]:
-    keys = api_keys(policy, environment)
-    return {
-        name: create_provider(
-            policy.providers[name],
-            key=keys[name].get_secret_value() if name in keys else None,
-            client=client,
-        )
-        for name in names
-    }
-
-
-def _preparation(
-    policy: Policy,
-    environment: Mapping[str, str],
-    providers: Mapping[str, ChatProvider],
-    *,
-    reasoning: ReasoningStore,
-    media: MediaFetcher,
-) -> Preparation:
-    keys = api_keys(policy, environment)
-    realms = {
-        name: realm_of(row, keys[name].get_secret_value() if name in keys else None)
-        for name, row in policy.providers.items()
-    }
-    return Preparation(
-        policy,
-        providers,
-        strict=policy.strict,
-        reasoning=reasoning,
-        media=media,
-        realms=realms,
-    )
 
 
 def check_reasoning_store(settings: Settings) -> None:
@@ -257,20 +184,6 @@ def check_reasoning_store(settings: Settings) -> None:
         ) from None
 
 
-def reasoning_store(settings: Settings, policy: Policy) -> ReasoningStore:
-    """Return the store for models' reasoning that a configuration asks for."""
-    bounds = policy.reasoning_store
-    if not bounds.enabled:
-        return NO_REASONING_STORE
-    if settings.redis_url is None:
-        return MemoryReasoningStore(
-            max_entries=bounds.max_entries, max_bytes=bounds.max_bytes, max_age=bounds.max_age
-        )
-    from proxy.reasoning_redis import RedisReasoningStore  # noqa: PLC0415
-
-    return RedisReasoningStore(settings.redis_url.get_secret_value(), max_age=bounds.max_age)
-
-
 def _decision_log(stack: AsyncExitStack, log_level: str) -> DecisionLog:
     if log_level not in _TALKATIVE:
         return DecisionLog(None)
@@ -281,8 +194,7 @@ def _decision_log(stack: AsyncExitStack, log_level: str) -> DecisionLog:
 
 def access_of(configuration: Configuration) -> Access:
     """Return the client keys of a configuration."""
-    keys = [key.get_secret_value() for key in configuration.settings.client_keys]
-    return Access(keys, configuration.policy.client_keys)
+    return access_under(configuration.settings, configuration.policy)
 
 
 _TALKATIVE = ("debug", "info")
