@@ -1,5 +1,6 @@
 """A policy to the generation that serves it: what did not change goes on, the rest is made anew."""
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -122,6 +123,10 @@ class Assembly:
     def begin(self, generation: Generation) -> None:
         """Let a generation do what goes on beside requests; bounds that it shares are its own."""
         policy = generation.engine.policy
+        for row in policy.providers.values():
+            # Agents' processes get what they need of the process's own variables.
+            for name in () if row.agent is None else row.agent.variables & self._environment.keys():
+                os.environ.setdefault(name, self._environment[name])
         for name, part in generation.providers.items():
             if policy.reaches(name):
                 part.value.start()

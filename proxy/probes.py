@@ -21,8 +21,10 @@ async def ready(request: Request) -> Response:
     The details name providers and variables: where there are client keys they are for those
     who have one; others get the status alone.
     """
-    generation = Service.of(request.scope).generation
+    service = Service.of(request.scope)
+    generation = service.generation
     is_ready, body = await generation.health.report()
+    body["policy"] = service.policy_state()
     try:
         generation.access.caller(request.scope)
     except AccessDenied:

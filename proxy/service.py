@@ -2,11 +2,14 @@
 
 import os
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from importlib.util import find_spec
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
 from starlette.types import Scope
 
@@ -22,7 +25,9 @@ from proxy.config import (
 )
 from proxy.decision_log import DecisionLog, LineWriter
 from proxy.exchange import Exchange, error_type
+from proxy.file_watch import Stamp, Stamps, stamp
 from proxy.generation import Generation, Generations
+from proxy.reload import Reloader
 from proxy.telemetry.setup import create_telemetry
 from proxy.telemetry.spans import Telemetry
 from proxy.ticker import Ticker
@@ -45,11 +50,13 @@ class Configuration:
         settings: Of the server.
         policy: Personas and provider rows.
         environment: The process's variables over those of `.env`; holds the providers' keys.
+        stamps: Of one's own files that the policy was read from.
     """
 
     settings: Settings
     policy: Policy
     environment: Mapping[str, str]
+    stamps: Stamps = field(default_factory=dict[Path, Stamp | None])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,7 @@ class Service:
     decisions: DecisionLog
     ticker: Ticker
     created: int
+    reloader: Reloader | None = None
 
     @property
     def generation(self) -> Generation:
@@ -72,6 +80,17 @@ class Service:
     def of(scope: Scope) -> "Service":
         """Return the service that the application of a request was opened with."""
         return cast("Service", scope["state"]["service"])
+
+    def policy_state(self) -> Mapping[str, Any]:
+        """Return which policy serves, since when, and what is wrong with its file now."""
+        current, file = self.generation, self.settings.policy
+        loaded_at = datetime.fromtimestamp(current.loaded_at, UTC)
+        return {
+            "generation": current.number,
+            "loaded_at": loaded_at.isoformat(timespec="seconds"),
+            "file": None if file is None else str(file),
+            "error": None if self.reloader is None else self.reloader.error,
+        }
 
     def finish(
         self,
@@ -113,20 +132,28 @@ def load_configuration(given: Mapping[str, str] | None = None) -> Configuration:
             os.environ.setdefault(name, value)
     settings = load_settings(environment)
     check_reasoning_store(settings)
-    policy = load_policy(settings.policy, environment)
-    for row in policy.providers.values():
-        # Agents' processes get what they need of the process's own variables.
-        for name in () if row.agent is None else row.agent.variables & environment.keys():
-            os.environ.setdefault(name, environment[name])
-    return Configuration(settings, policy, environment)
+    stamps: dict[Path, Stamp | None] = {}
+
+    def seen(path: Path) -> None:
+        stamps[path] = stamp(path)
+
+    policy = load_policy(settings.policy, environment, seen=seen)
+    return Configuration(settings, policy, environment, stamps)
 
 
 @asynccontextmanager
-async def open_service(configuration: Configuration) -> AsyncGenerator[Service]:
+async def open_service(
+    configuration: Configuration, *, reloads: bool = False
+) -> AsyncGenerator[Service]:
     """Build the service; leaving closes its connections and delivers the last spans.
 
     What is entered here is no `asynccontextmanager` itself: an event loop that ends closes all
     asynchronous generators at once, and the programs that have us inside leave this to it.
+
+    Args:
+        configuration: What is served.
+        reloads: Whether a policy that changes is taken. For servers: `execution_platform` reads
+            the policy again with each router that is made.
 
     Raises:
         TelemetryError: An `OTEL_*` variable asks for something that is not there.
@@ -149,6 +176,16 @@ async def open_service(configuration: Configuration) -> AsyncGenerator[Service]:
         generations = Generations(first)
         stack.push_async_callback(generations.aclose)
         assembly.begin(first)
+        reloader = None
+        if reloads:
+            reloader = Reloader(
+                partial(_read_again, configuration),
+                configuration.stamps,
+                settings=settings,
+                assembly=assembly,
+                generations=generations,
+            )
+            stack.push_async_callback(reloader.aclose)
         yield Service(
             settings=settings,
             generations=generations,
@@ -156,7 +193,12 @@ async def open_service(configuration: Configuration) -> AsyncGenerator[Service]:
             decisions=_decision_log(stack, settings.log_level),
             ticker=ticker,
             created=int(time.time()),
+            reloader=reloader,
         )
+
+
+def _read_again(configuration: Configuration, seen: Callable[[Path], None]) -> Policy:
+    return load_policy(configuration.settings.policy, configuration.environment, seen=seen)
 
 
 def check_reasoning_store(settings: Settings) -> None:
