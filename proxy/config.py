@@ -1,4 +1,4 @@
-"""Configuration: the environment and the policy file, read once, before anything is served."""
+"""Configuration: the environment, read once, and the policy file, before it is served."""
 
 import math
 from collections.abc import Callable, Mapping

@@ -13,7 +13,7 @@ from pathlib import Path
 from policy.changes import changes
 from policy.schema import Policy
 from proxy.addresses import is_loopback
-from proxy.assembly import Assembly, Examined
+from proxy.assembly import Assembly, Examined, access_under
 from proxy.config import ConfigurationError, Settings
 from proxy.file_watch import FileWatch, Stamp, Stamps, stamp
 from proxy.generation import Generations
@@ -110,9 +110,9 @@ class Reloader:
         if not said and found.reasons != current.engine.availability:
             said = "what can be used of its providers changed"
         if said:
+            if not current.access.open:
+                self._check_closed(found.policy)
             new = await self._assembly.generation(found, current)
-            if new.access.open and not current.access.open:
-                self._check_open()
             self._generations.replace(new)
             self._assembly.begin(new)
             log.info("policy: generation %d serves from now on (%s)", new.number, said)
@@ -120,13 +120,14 @@ class Reloader:
             log.info("policy: generation %d stays, the policy says the same", current.number)
         self.error = None
 
-    def _check_open(self) -> None:
+    def _check_closed(self, policy: Policy) -> None:
         """Refuse to let everybody in, as a start would.
 
         Raises:
-            ConfigurationError: Others than this machine could come.
+            ConfigurationError: There are no keys any more, and others than this machine could come.
         """
-        if not is_loopback(self._settings.host):
+        keyless = access_under(self._settings, policy).open
+        if keyless and not is_loopback(self._settings.host):
             raise ConfigurationError(
                 "The policy has no client keys any more, and the server listens on "
                 f"`{self._settings.host}`: anybody who reaches it could use your providers. Keep "
