@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Scope
 
 from proxy.chat import ChatCompletions
 from proxy.errors import on_http_exception
+from proxy.hangup import on_hangup
 from proxy.middleware import RequestMiddleware, RequestState
 from proxy.models import list_models, retrieve_model
 from proxy.probes import live, ready
@@ -30,13 +31,17 @@ def create_app(configuration: Configuration | None = None) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, object]]:
-        async with open_service(known) as service, AsyncExitStack() as stack:
+        async with open_service(known, reloads=True) as service, AsyncExitStack() as stack:
+            if service.reloader is not None:
+                stack.enter_context(on_hangup(service.reloader.ask))
             state: dict[str, object] = {"service": service, "settings": known.settings}
             if known.settings.quality:
                 # Imported here, as below: off unless asked for, and then no part of the start-up.
                 from proxy.quality.service import open_quality  # noqa: PLC0415
 
-                opened = open_quality(known, refused=_note_refusal)
+                opened = open_quality(
+                    known, access=lambda: service.generation.access, refused=_note_refusal
+                )
                 state["quality"] = await stack.enter_async_context(opened)
             yield state
 

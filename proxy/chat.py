@@ -7,11 +7,13 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.body import read_json_body, refuse
 from proxy.cache_use import ANY_ANSWER, CacheControl, cache_control
+from proxy.config import Settings
 from proxy.disconnect import CancelledOnDisconnect
 from proxy.engine import Engine
 from proxy.errors import ServerStopping, error_response
 from proxy.event_stream import EventStream
 from proxy.exchange import Exchange
+from proxy.generation import Generation
 from proxy.middleware import RequestState
 from proxy.service import Service
 from translators.errors import ExecutionPlatformError, InvalidRequest
@@ -26,46 +28,53 @@ class ChatCompletions:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         service = Service.of(scope)
-        settings = service.settings
-        state = RequestState.of(scope)
-        try:
-            caller = service.access.caller(scope)
-            chat = parse_request(
-                await read_json_body(
-                    scope,
-                    receive,
-                    max_bytes=settings.max_body_bytes,
-                    seconds=settings.body_timeout,
-                )
-            )
-            strict, wanted = _wishes(scope)
-            exchange = Exchange(
-                chat=chat,
-                request_id=state.request_id,
-                caller=caller,
-                strict=strict,
-                cache_control=wanted,
-                span=state.span,
-            )
-        except ExecutionPlatformError as error:
-            state.error = error
-            await refuse(error_response(error), scope, receive, send)
-            return
-        state.exchange = exchange
+        # Keys, personas and providers are those of its beginning, whatever the policy becomes.
+        with service.generation as generation:
+            try:
+                exchange = await _read(service.settings, generation, scope, receive)
+            except ExecutionPlatformError as error:
+                RequestState.of(scope).error = error
+                await refuse(error_response(error), scope, receive, send)
+                return
+            RequestState.of(scope).exchange = exchange
 
-        def gone() -> None:
-            exchange.cancelled_because = exchange.end_reason = "client_disconnect"
+            def gone() -> None:
+                exchange.cancelled_because = exchange.end_reason = "client_disconnect"
 
-        async with CancelledOnDisconnect(receive, gone):
-            if exchange.stream:
-                out = EventStream(
-                    send, exchange.headers, heartbeat=settings.heartbeat, ticker=service.ticker
-                )
-                response = await _stream(service.engine, exchange, out)
-            else:
-                response = await _complete(service.engine, exchange)
-            if response is not None:
-                await response(scope, receive, send)
+            async with CancelledOnDisconnect(receive, gone):
+                if exchange.stream:
+                    heartbeat, ticker = service.settings.heartbeat, service.ticker
+                    out = EventStream(send, exchange.headers, heartbeat=heartbeat, ticker=ticker)
+                    response = await _stream(generation.engine, exchange, out)
+                else:
+                    response = await _complete(generation.engine, exchange)
+                if response is not None:
+                    await response(scope, receive, send)
+
+
+async def _read(
+    settings: Settings, generation: Generation, scope: Scope, receive: Receive
+) -> Exchange:
+    """Return the record of a request that may be served.
+
+    Raises:
+        ExecutionPlatformError: It may not, or cannot be read.
+    """
+    state = RequestState.of(scope)
+    caller = generation.access.caller(scope)
+    body = await read_json_body(
+        scope, receive, max_bytes=settings.max_body_bytes, seconds=settings.body_timeout
+    )
+    strict, wanted = _wishes(scope)
+    return Exchange(
+        chat=parse_request(body),
+        request_id=state.request_id,
+        caller=caller,
+        strict=strict,
+        cache_control=wanted,
+        span=state.span,
+        generation=generation.number,
+    )
 
 
 async def _complete(engine: Engine, exchange: Exchange) -> Response:

@@ -1,4 +1,4 @@
-"""Configuration: the environment and the policy file, read once, before anything is served."""
+"""Configuration: the environment, read once, and the policy file, before it is served."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -42,6 +42,8 @@ class Settings:
 
     Attributes:
         policy: The policy file (`EP_POLICY`); None: the shipped one.
+        policy_reload: How often it is looked whether that has changed; 0: only on SIGHUP
+            (`EP_POLICY_RELOAD`).
         host: The address to listen on (`EP_HOST`).
         port: The port (`EP_PORT`); 0: any that is free.
         workers: Server processes (`EP_WORKERS`).
@@ -67,6 +69,7 @@ class Settings:
     """
 
     policy: Path | None = None
+    policy_reload: float = 2.0
     host: str = "127.0.0.1"
     port: int = 8080
     workers: int = 1
@@ -173,6 +176,7 @@ def _http_url(value: str) -> str:
 
 SETTINGS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "EP_POLICY": ("policy", Path),
+    "EP_POLICY_RELOAD": ("policy_reload", _seconds_or_never),
     "EP_HOST": ("host", _host),
     "EP_PORT": ("port", _whole(0, 65535)),
     "EP_WORKERS": ("workers", _whole(1, 512)),
@@ -229,13 +233,19 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return Settings(**fields)
 
 
-def load_policy(path: Path | str | None = None, environ: Mapping[str, str] | None = None) -> Policy:
+def load_policy(
+    path: Path | str | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    seen: Callable[[Path], None] | None = None,
+) -> Policy:
     """Read the policy: the shipped one, and a file of one's own over it.
 
     Args:
         path: The file; None: the one that `EP_POLICY` names, or none.
         environ: For `EP_POLICY`, `EP_DEFAULT_PROVIDER` and `EP_STRICT`, which win over the
             file; None: the process's environment and `.env`.
+        seen: Called with each file of one's own right before it is read, whether it can be or not.
 
     Raises:
         PolicyError: The file is wrong; the text has every error with its line.
@@ -244,17 +254,30 @@ def load_policy(path: Path | str | None = None, environ: Mapping[str, str] | Non
     found = non_empty(load_environment() if environ is None else environ)
     path = path if path is not None else found.get("EP_POLICY")
     document, folder = _shipped("persona_policy.yaml"), _SHIPPED
+    tell = seen or _nobody
     if path is not None:
+        tell(Path(path))
         own = parse(_text_of(path), str(path))
         document = build.merged(document, own)
         # Personas come whole from one of the two files, and so do their prompts.
         folder = Path(path).parent if "personas" in own.data else _SHIPPED
+
+    def read_prompt(name: str) -> str:
+        file = folder.joinpath(name)
+        if folder is not _SHIPPED and isinstance(file, Path):
+            tell(file)
+        return file.read_text(encoding="utf-8")
+
     policy = build.build(
         document,
         capabilities=build.capability_table(_shipped("capabilities.yaml")),
-        read_prompt=lambda name: folder.joinpath(name).read_text(encoding="utf-8"),
+        read_prompt=read_prompt,
     )
     return _with_environment(policy, found)
+
+
+def _nobody(_file: Path) -> None:
+    """Tell nobody."""
 
 
 _SHIPPED: Final = files("policy")

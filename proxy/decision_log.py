@@ -85,6 +85,7 @@ class DecisionLog:
             "request_id": exchange.request_id,
             "model": exchange.model[:LONGEST_NAME],
             "key": exchange.caller.name,
+            "policy": exchange.generation,
             "status": status,
             "end": exchange.end_reason,
             "stream": exchange.stream,

@@ -50,6 +50,7 @@ class Exchange:
         strict: Refuse a request of which a provider would ignore something.
         cache_control: What the client says of kept answers.
         span: The request's span.
+        generation: Of the policy that serves it: its number.
         media: What was fetched for it, or why it could not be, by address.
         holds: Give back the memory that was taken for them.
         started: `time.perf_counter()` when the request had been read.
@@ -82,6 +83,7 @@ class Exchange:
     strict: bool = False
     cache_control: CacheControl = ANY_ANSWER
     span: RequestSpan = field(default_factory=lambda: NO_TELEMETRY.request({}))
+    generation: int = 1
     media: dict[str, Media | MediaProblem] = field(default_factory=dict[str, Media | MediaProblem])
     holds: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]], repr=False)
     started: float = field(default_factory=time.perf_counter)
@@ -162,6 +164,7 @@ class Exchange:
             "ep.stream": self.stream,
             "ep.attempts": self.attempts,
             "ep.key.name": self.caller.name,
+            "ep.policy.generation": self.generation,
             "ep.stream.end_reason": self.end_reason,
         }
         if self.decision is not None:

@@ -22,9 +22,11 @@ async def ready(request: Request) -> Response:
     who have one; others get the status alone.
     """
     service = Service.of(request.scope)
-    is_ready, body = await service.health.report()
+    generation = service.generation
+    is_ready, body = await generation.health.report()
+    body["policy"] = service.policy_state()
     try:
-        service.access.caller(request.scope)
+        generation.access.caller(request.scope)
     except AccessDenied:
         body = {"status": body["status"]}
     return Response(

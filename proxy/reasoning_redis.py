@@ -49,6 +49,10 @@ class RedisReasoningStore(RedisEntries):
         entries = ((keys[key], self._entry(key, values[key])) for key in keys if key in values)
         return {id: entry for id, entry in entries if entry is not None}
 
+    def keep_within(self, *, max_entries: int, max_bytes: int, max_age: float) -> None:
+        """Give what is written from now on another age; Redis has the other bounds."""
+        self._max_age = max_age
+
     def _entry(self, key: str, value: bytes) -> Any:
         """Return the entry of a key; None where it is another's, or none of ours."""
         try:

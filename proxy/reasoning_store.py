@@ -80,6 +80,10 @@ class ReasoningStore(Protocol):
         """Return what is known of the caller's calls with these ids; never fails."""
         ...
 
+    def keep_within(self, *, max_entries: int, max_bytes: int, max_age: float) -> None:
+        """Keep to other bounds from now on; what they leave room for stays."""
+        ...
+
     async def aclose(self) -> None:
         """Write what waits to be written, within a few seconds, and let go."""
         ...
@@ -87,7 +91,7 @@ class ReasoningStore(Protocol):
 
 class _Entry(NamedTuple):
     value: bytes
-    expires: float
+    since: float
 
 
 _Key = tuple[str, str]
@@ -141,15 +145,14 @@ class MemoryReasoningStore:
         now = self._clock()
         self._expire(now)
         for id, extra in reasoning.items():
-            key, entry = (tenant, id), _Entry(encode(extra), now + self._max_age)
+            key, entry = (tenant, id), _Entry(encode(extra), now)
             self._drop(key)
             if _size(key, entry) > self._max_bytes:
                 continue
             self._entries[key] = entry
             self._ages[key] = None
             self._bytes += _size(key, entry)
-        while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
-            self._drop(next(iter(self._entries)))
+        self._shrink()
 
     async def recall(self, tenant: str, ids: Sequence[str]) -> Mapping[str, Any]:
         """Return what is known of the caller's calls with these ids."""
@@ -163,6 +166,12 @@ class MemoryReasoningStore:
                 found[id] = msgspec.json.decode(entry.value)
         return found
 
+    def keep_within(self, *, max_entries: int, max_bytes: int, max_age: float) -> None:
+        """Keep to other bounds from now on."""
+        self._max_entries, self._max_bytes, self._max_age = max_entries, max_bytes, max_age
+        self._expire(self._clock())
+        self._shrink()
+
     async def aclose(self) -> None:
         """Forget everything."""
         self._entries.clear()
@@ -172,9 +181,14 @@ class MemoryReasoningStore:
     def _expire(self, now: float) -> None:
         while self._ages:
             oldest = next(iter(self._ages))
-            if self._entries[oldest].expires > now:
+            # By its age, not by a time of its own: the bound may have changed.
+            if now - self._entries[oldest].since < self._max_age:
                 return
             self._drop(oldest)
+
+    def _shrink(self) -> None:
+        while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
+            self._drop(next(iter(self._entries)))
 
     def _drop(self, key: _Key) -> None:
         entry = self._entries.pop(key, None)
@@ -193,6 +207,9 @@ class _NoReasoningStore:
 
     async def recall(self, tenant: str, ids: Sequence[str]) -> Mapping[str, Any]:
         return {}
+
+    def keep_within(self, *, max_entries: int, max_bytes: int, max_age: float) -> None:
+        pass
 
     async def aclose(self) -> None:
         pass

@@ -2,20 +2,27 @@
 
 import errno
 import math
+import os
+import signal
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.config import LOGGING_CONFIG
 from uvicorn.supervisors import Multiprocess
 
 from proxy.addresses import is_loopback
 from proxy.app import create_app
 from proxy.config import ConfigurationError
 from proxy.connection import Connection
+from proxy.hangup import has_terminal
 from proxy.service import Configuration, access_of
 
-__all__ = ["bind", "run"]
+__all__ = ["LOG_FORMAT", "bind", "run"]
+
+LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 
 KEEP_ALIVE = 75
 """Seconds an idle client connection is kept; the official SDKs keep theirs for longer than
@@ -34,6 +41,20 @@ class _Server(uvicorn.Server):
 
 
 class _Workers(Multiprocess):
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
+        super().__init__(config, sockets)
+        self._terminal = has_terminal()
+
+    def handle_hup(self) -> None:
+        if self._terminal and not has_terminal():
+            self.handle_term()
+            return
+        # uvicorn would replace every worker, and lose what they keep. Each takes a changed policy
+        # itself; one that has not started yet would be ended by the signal, and reads it anyhow.
+        for worker in self.processes:
+            if worker.pid is not None and worker.is_ready(timeout=1):
+                os.kill(worker.pid, signal.SIGHUP)
+
     def terminate_all(self) -> None:
         # The workers close their own copies. While this one is open, the system goes on to take
         # connections that nobody will ever answer.
@@ -78,6 +99,23 @@ def bind(configuration: Configuration, *, insecure: bool) -> socket.socket:
     return listener
 
 
+def _worker_logs(level: str) -> dict[str, Any]:
+    """Return uvicorn's logging for worker processes, with ours as `serve` has it for one."""
+    return {
+        **LOGGING_CONFIG,
+        "formatters": {**LOGGING_CONFIG["formatters"], "ours": {"format": LOG_FORMAT}},
+        "handlers": {
+            **LOGGING_CONFIG["handlers"],
+            "ours": {
+                "class": "logging.StreamHandler",
+                "formatter": "ours",
+                "stream": "ext://sys.stderr",
+            },
+        },
+        "root": {"level": level.upper(), "handlers": ["ours"]},
+    }
+
+
 def run(
     configuration: Configuration,
     listener: socket.socket,
@@ -106,6 +144,7 @@ def run(
         http=Connection,
         ws="none",
         lifespan="on",
+        log_config=_worker_logs(settings.log_level) if several else LOGGING_CONFIG,
         log_level="warning" if settings.log_level in ("debug", "info") else settings.log_level,
         access_log=False,
         server_header=False,

@@ -2,18 +2,20 @@
 
 import os
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from importlib.util import find_spec
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 
 from starlette.types import Scope
 
 from policy.schema import Policy
 from proxy.access import Access
-from proxy.answer_store import MemoryAnswerStore
-from proxy.availability import api_keys, availability, cli_credentials, with_sandbox
+from proxy.assembly import Assembly, access_under
 from proxy.config import (
     ConfigurationError,
     Settings,
@@ -22,22 +24,10 @@ from proxy.config import (
     load_settings,
 )
 from proxy.decision_log import DecisionLog, LineWriter
-from proxy.engine import Engine
 from proxy.exchange import Exchange, error_type
-from proxy.health import Health
-from proxy.http import HttpClient
-from proxy.live_gates import LiveGates
-from proxy.media.fetcher import MediaFetcher
-from proxy.preparation import Preparation
-from proxy.provider import ChatProvider
-from proxy.reasoning_store import (
-    NO_REASONING_STORE,
-    MemoryReasoningStore,
-    ReasoningStore,
-    realm_of,
-)
-from proxy.registry import create_provider
-from proxy.response_cache import ResponseCache
+from proxy.file_watch import Stamp, Stamps, stamp
+from proxy.generation import Generation, Generations
+from proxy.reload import Reloader
 from proxy.telemetry.setup import create_telemetry
 from proxy.telemetry.spans import Telemetry
 from proxy.ticker import Ticker
@@ -49,8 +39,6 @@ __all__ = [
     "check_reasoning_store",
     "load_configuration",
     "open_service",
-    "reasoning_store",
-    "response_cache",
 ]
 
 
@@ -62,11 +50,13 @@ class Configuration:
         settings: Of the server.
         policy: Personas and provider rows.
         environment: The process's variables over those of `.env`; holds the providers' keys.
+        stamps: Of one's own files that the policy was read from.
     """
 
     settings: Settings
     policy: Policy
     environment: Mapping[str, str]
+    stamps: Stamps = field(default_factory=dict[Path, Stamp | None])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +64,33 @@ class Service:
     """What the endpoints need, for as long as the server runs."""
 
     settings: Settings
-    engine: Engine
-    access: Access
+    generations: Generations
     telemetry: Telemetry
     decisions: DecisionLog
-    health: Health
     ticker: Ticker
-    live_gates: LiveGates
     created: int
+    reloader: Reloader | None = None
+
+    @property
+    def generation(self) -> Generation:
+        """What serves a request that comes now: engine, client keys, health. Enter it for that."""
+        return self.generations.current
 
     @staticmethod
     def of(scope: Scope) -> "Service":
         """Return the service that the application of a request was opened with."""
         return cast("Service", scope["state"]["service"])
+
+    def policy_state(self) -> Mapping[str, Any]:
+        """Return which policy serves, since when, and what is wrong with its file now."""
+        current, file = self.generation, self.settings.policy
+        loaded_at = datetime.fromtimestamp(current.loaded_at, UTC)
+        return {
+            "generation": current.number,
+            "loaded_at": loaded_at.isoformat(timespec="seconds"),
+            "file": None if file is None else str(file),
+            "error": None if self.reloader is None else self.reloader.error,
+        }
 
     def finish(
         self,
@@ -128,20 +132,28 @@ def load_configuration(given: Mapping[str, str] | None = None) -> Configuration:
             os.environ.setdefault(name, value)
     settings = load_settings(environment)
     check_reasoning_store(settings)
-    policy = load_policy(settings.policy, environment)
-    for row in policy.providers.values():
-        # Agents' processes get what they need of the process's own variables.
-        for name in () if row.agent is None else row.agent.variables & environment.keys():
-            os.environ.setdefault(name, environment[name])
-    return Configuration(settings, policy, environment)
+    stamps: dict[Path, Stamp | None] = {}
+
+    def seen(path: Path) -> None:
+        stamps[path] = stamp(path)
+
+    policy = load_policy(settings.policy, environment, seen=seen)
+    return Configuration(settings, policy, environment, stamps)
 
 
 @asynccontextmanager
-async def open_service(configuration: Configuration) -> AsyncGenerator[Service]:
+async def open_service(
+    configuration: Configuration, *, reloads: bool = False
+) -> AsyncGenerator[Service]:
     """Build the service; leaving closes its connections and delivers the last spans.
 
     What is entered here is no `asynccontextmanager` itself: an event loop that ends closes all
     asynchronous generators at once, and the programs that have us inside leave this to it.
+
+    Args:
+        configuration: What is served.
+        reloads: Whether a policy that changes is taken. For servers: `execution_platform` reads
+            the policy again with each router that is made.
 
     Raises:
         TelemetryError: An `OTEL_*` variable asks for something that is not there.
@@ -151,99 +163,42 @@ async def open_service(configuration: Configuration) -> AsyncGenerator[Service]:
     async with AsyncExitStack() as stack:
         telemetry = create_telemetry(environment)
         stack.push_async_callback(telemetry.shutdown)
+        sandbox = None
         if settings.sandbox:
             # Imported here: without the sandbox none of it is needed.
             from proxy.sandbox.server import SandboxServer  # noqa: PLC0415
 
-            policy = with_sandbox(policy, await stack.enter_async_context(SandboxServer()))
+            sandbox = await stack.enter_async_context(SandboxServer())
         ticker = Ticker()
         stack.callback(ticker.close)
-        client = HttpClient(ticker)
-        stack.push_async_callback(client.aclose)
-        live_gates = LiveGates(policy)
-        engine = replace(
-            _engine(stack, settings, policy, environment, client),
-            gates=live_gates if policy.live_gates.enabled else None,
-        )
+        assembly = Assembly(settings, environment, ticker, sandbox)
+        first = await assembly.generation(assembly.examine(policy))
+        generations = Generations(first)
+        stack.push_async_callback(generations.aclose)
+        assembly.begin(first)
+        reloader = None
+        if reloads:
+            reloader = Reloader(
+                partial(_read_again, configuration),
+                configuration.stamps,
+                settings=settings,
+                assembly=assembly,
+                generations=generations,
+            )
+            stack.push_async_callback(reloader.aclose)
         yield Service(
             settings=settings,
-            engine=engine,
-            access=access_of(configuration),
+            generations=generations,
             telemetry=telemetry,
             decisions=_decision_log(stack, settings.log_level),
-            health=Health(engine, cli_credentials(policy, environment)),
             ticker=ticker,
-            live_gates=live_gates,
             created=int(time.time()),
+            reloader=reloader,
         )
 
 
-def _engine(
-    stack: AsyncExitStack,
-    settings: Settings,
-    policy: Policy,
-    environment: Mapping[str, str],
-    client: HttpClient,
-) -> Engine:
-    """Return the engine over providers that run until `stack` is closed."""
-    reasons = availability(policy, environment)
-    usable = [name for name, reason in reasons.items() if reason is None]
-    providers = _providers(policy, usable, environment, client)
-    for name, provider in providers.items():
-        stack.push_async_callback(provider.aclose)
-        if policy.reaches(name):
-            provider.start()
-    reasoning = reasoning_store(settings, policy)
-    stack.push_async_callback(reasoning.aclose)
-    cache = response_cache(settings, policy, reasoning)
-    if cache is not None:
-        stack.push_async_callback(cache.aclose)
-    media = MediaFetcher(policy.media, request_timeout=settings.timeout)
-    return Engine(
-        policy=policy,
-        availability=reasons,
-        preparation=_preparation(policy, environment, providers, reasoning=reasoning, media=media),
-        timeout=settings.timeout,
-        reasoning=reasoning,
-        cache=cache,
-    )
-
-
-def _providers(
-    policy: Policy, names: Iterable[str], environment: Mapping[str, str], client: HttpClient
-) -> dict[str, ChatProvider]:
-    keys = api_keys(policy, environment)
-    return {
-        name: create_provider(
-            policy.providers[name],
-            key=keys[name].get_secret_value() if name in keys else None,
-            client=client,
-        )
-        for name in names
-    }
-
-
-def _preparation(
-    policy: Policy,
-    environment: Mapping[str, str],
-    providers: Mapping[str, ChatProvider],
-    *,
-    reasoning: ReasoningStore,
-    media: MediaFetcher,
-) -> Preparation:
-    keys = api_keys(policy, environment)
-    realms = {
-        name: realm_of(row, keys[name].get_secret_value() if name in keys else None)
-        for name, row in policy.providers.items()
-    }
-    return Preparation(
-        policy,
-        providers,
-        strict=policy.strict,
-        reasoning=reasoning,
-        media=media,
-        realms=realms,
-    )
+def _read_again(configuration: Configuration, seen: Callable[[Path], None]) -> Policy:
+    return load_policy(configuration.settings.policy, configuration.environment, seen=seen)
 
 
 def check_reasoning_store(settings: Settings) -> None:
@@ -271,36 +226,6 @@ def check_reasoning_store(settings: Settings) -> None:
         ) from None
 
 
-def reasoning_store(settings: Settings, policy: Policy) -> ReasoningStore:
-    """Return the store for models' reasoning that a configuration asks for."""
-    bounds = policy.reasoning_store
-    if not bounds.enabled:
-        return NO_REASONING_STORE
-    if settings.redis_url is None:
-        return MemoryReasoningStore(
-            max_entries=bounds.max_entries, max_bytes=bounds.max_bytes, max_age=bounds.max_age
-        )
-    from proxy.reasoning_redis import RedisReasoningStore  # noqa: PLC0415
-
-    return RedisReasoningStore(settings.redis_url.get_secret_value(), max_age=bounds.max_age)
-
-
-def response_cache(
-    settings: Settings, policy: Policy, reasoning: ReasoningStore
-) -> ResponseCache | None:
-    """Return what keeps answers for repeated requests; None where no persona has that."""
-    if not policy.caches:
-        return None
-    bounds = policy.response_cache
-    if settings.redis_url is None:
-        store = MemoryAnswerStore(max_entries=bounds.max_entries, max_bytes=bounds.max_bytes)
-    else:
-        from proxy.answer_redis import RedisAnswerStore  # noqa: PLC0415
-
-        store = RedisAnswerStore(settings.redis_url.get_secret_value())
-    return ResponseCache(store, max_answer_bytes=bounds.max_answer_bytes, reasoning=reasoning)
-
-
 def _decision_log(stack: AsyncExitStack, log_level: str) -> DecisionLog:
     if log_level not in _TALKATIVE:
         return DecisionLog(None)
@@ -311,8 +236,7 @@ def _decision_log(stack: AsyncExitStack, log_level: str) -> DecisionLog:
 
 def access_of(configuration: Configuration) -> Access:
     """Return the client keys of a configuration."""
-    keys = [key.get_secret_value() for key in configuration.settings.client_keys]
-    return Access(keys, configuration.policy.client_keys)
+    return access_under(configuration.settings, configuration.policy)
 
 
 _TALKATIVE = ("debug", "info")

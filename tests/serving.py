@@ -151,10 +151,10 @@ class Proxy(_Process):
         unread: bool = False,
     ) -> None:
         self._files = tempfile.TemporaryDirectory(prefix="ep-policy-")
+        self.policy_file = Path(self._files.name) / "policy.yaml"
         if policy is not None:
-            path = Path(self._files.name) / "policy.yaml"
-            path.write_text(policy if isinstance(policy, str) else json.dumps(policy))
-            arguments = (*arguments, "--policy", str(path))
+            self.change_policy(policy)
+            arguments = (*arguments, "--policy", str(self.policy_file))
         super().__init__("proxy", ["serve", "--port", "0", *arguments], env or {}, unread=unread)
         try:
             found = re.fullmatch(r"Execution Platform listens on (\S+:(\d+))\n", self.line())
@@ -163,6 +163,12 @@ class Proxy(_Process):
             self.__exit__()
             raise
         self.url, self.port = found[1], int(found[2])
+
+    def change_policy(self, policy: Mapping[str, Any] | str) -> None:
+        """Put another policy in the file's place, as editors do it."""
+        beside = self.policy_file.with_suffix(".new")
+        beside.write_text(policy if isinstance(policy, str) else json.dumps(policy))
+        beside.replace(self.policy_file)
 
     def rss(self) -> int:
         """Return the bytes of memory in use."""

@@ -34,7 +34,7 @@ async def _here(options: argparse.Namespace) -> int:
     async with open_service(configuration) as service:
 
         def ask(messages: list[dict[str, str]]) -> AbstractAsyncContextManager[Any]:
-            return _in_process(service.engine, options.persona, messages)
+            return _in_process(service.generation.engine, options.persona, messages)
 
         return await _converse(options.persona, ask)
 

@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     logging.basicConfig(
         stream=sys.stderr,
         level=configuration.settings.log_level.upper(),
-        format="%(levelname)s %(name)s: %(message)s",
+        format=server.LOG_FORMAT,
     )
     listener = server.bind(configuration, insecure=options.insecure_no_auth)
     host, port = listener.getsockname()[:2]

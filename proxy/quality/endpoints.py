@@ -46,7 +46,7 @@ class _Guarded:
         """Serve one request."""
         service = QualityService.of(scope)
         try:
-            service.access.caller(scope)
+            service.access().caller(scope)
             response = await self.answer(service, scope, receive)
         except ExecutionPlatformError as error:
             service.refused(scope, error)

@@ -38,14 +38,14 @@ class QualityService:
 
     Attributes:
         settings: Limits of a request's body.
-        access: The client keys.
+        access: Returns the client keys, which may change with the policy.
         fabric: Used on `thread` only.
         thread: SQLite blocks, and a disk may take its time: never on the event loop.
         refused: Told of every refusal.
     """
 
     settings: Settings
-    access: Access
+    access: Callable[[], Access]
     fabric: Fabric
     thread: ThreadPoolExecutor
     refused: Refused = _nobody
@@ -76,12 +76,16 @@ class QualityService:
 
 @asynccontextmanager
 async def open_quality(
-    configuration: Configuration, *, refused: Refused = _nobody
+    configuration: Configuration,
+    *,
+    access: Callable[[], Access] | None = None,
+    refused: Refused = _nobody,
 ) -> AsyncGenerator[QualityService]:
     """Open the service; leaving lets the store end what it began.
 
     Args:
         configuration: Names the file, the gates and the client keys.
+        access: Returns the client keys; None: always those of the configuration.
         refused: Told of every refusal.
 
     Raises:
@@ -90,12 +94,13 @@ async def open_quality(
     """
     settings = configuration.settings
     gates = read_gates(settings.quality_gates)
+    known = access_of(configuration)
     thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="quality")
     loop = asyncio.get_running_loop()
     try:
         fabric = await loop.run_in_executor(thread, open_fabric, settings.quality_db, gates)
         try:
-            yield QualityService(settings, access_of(configuration), fabric, thread, refused)
+            yield QualityService(settings, access or (lambda: known), fabric, thread, refused)
         finally:
             await loop.run_in_executor(thread, fabric.close)
     finally:

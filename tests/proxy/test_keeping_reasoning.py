@@ -30,6 +30,9 @@ class Store:
     async def recall(self, tenant: str, ids: Sequence[str]) -> Mapping[str, Any]:
         return {}
 
+    def keep_within(self, *, max_entries: int, max_bytes: int, max_age: float) -> None:
+        pass
+
     async def aclose(self) -> None:
         pass
 

@@ -17,6 +17,7 @@ from policy.document import parse
 from policy.errors import PolicyError
 from policy.schema import Policy
 from proxy import redis_entries, service
+from proxy.assembly import reasoning_store
 from proxy.config import ConfigurationError, Settings, load_settings
 from proxy.reasoning_redis import RedisReasoningStore
 from proxy.reasoning_store import ENTRY_BYTES, NO_REASONING_STORE, MemoryReasoningStore
@@ -645,18 +646,18 @@ class TestConfiguration:
     async def test_a_service_closes_its_store(self) -> None:
         configuration = service.Configuration(Settings(), Policy(), {})
         async with service.open_service(configuration) as opened:
-            store = opened.engine.reasoning
+            store = opened.generation.engine.reasoning
             assert isinstance(store, MemoryReasoningStore)
-            assert opened.engine.preparation.reasoning is store
+            assert opened.generation.engine.preparation.reasoning is store
             store.remember("me", {"a": 1})
         assert len(store) == 0
 
     async def test_each_configuration_has_its_store(self) -> None:
-        made = service.reasoning_store(Settings(), policy("reasoning_store: {max_entries: 1}"))
+        made = reasoning_store(Settings(), policy("reasoning_store: {max_entries: 1}"))
         made.remember("me", {"a": 1, "b": 2})
         assert await made.recall("me", ["a", "b"]) == {"b": 2}
-        none = service.reasoning_store(Settings(), policy("reasoning_store: {enabled: false}"))
+        none = reasoning_store(Settings(), policy("reasoning_store: {enabled: false}"))
         assert none is NO_REASONING_STORE
-        redis = service.reasoning_store(load_settings({"EP_REDIS_URL": "redis://x"}), Policy())
+        redis = reasoning_store(load_settings({"EP_REDIS_URL": "redis://x"}), Policy())
         assert isinstance(redis, RedisReasoningStore)
         await redis.aclose()

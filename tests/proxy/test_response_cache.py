@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from policy.build import CapabilityTable, build
 from policy.document import parse
 from policy.schema import Policy
-from proxy import service
+from proxy import assembly, service
 from proxy.answer_redis import RedisAnswerStore
 from proxy.answer_store import ENTRY_BYTES, AnswerStore, MemoryAnswerStore
 from proxy.cache_use import ANY_ANSWER, CacheControl, cache_control
@@ -514,14 +514,14 @@ class TestService:
     async def test_there_is_one_only_where_a_persona_asks_for_it(self) -> None:
         plain = policy(POLICY.replace(", cache: {ttl: 60}", ""))
         async with service.open_service(service.Configuration(Settings(), plain, {})) as opened:
-            assert opened.engine.cache is None
+            assert opened.generation.engine.cache is None
         async with service.open_service(service.Configuration(Settings(), policy(), {})) as opened:
-            assert opened.engine.cache is not None
+            assert opened.generation.engine.cache is not None
 
     async def test_redis_is_used_where_it_is_named(self) -> None:
         settings = load_settings({"EP_REDIS_URL": "redis://x"})
-        reasoning = service.reasoning_store(Settings(), policy())
-        made = service.response_cache(settings, policy(), reasoning)
+        reasoning = assembly.reasoning_store(Settings(), policy())
+        made = assembly.response_cache(settings, policy(), reasoning)
         assert made is not None
         assert isinstance(cast("Any", made)._store, RedisAnswerStore)
         await made.aclose()

@@ -85,7 +85,7 @@ async def test_who_leaves_says_nothing_of_the_provider(stream: bool):
     app = TracedApp(ScriptedProvider(Answer(then=HANG)), live_gates=GATES)
     for _ in range(5):
         await app.ask("both", stream=stream, leave_after=0)
-    assert app.service.live_gates.report("both")["first"] == {"state": "closed", "attempts": 0}
+    assert app.live_gates.report("both")["first"] == {"state": "closed", "attempts": 0}
 
 
 async def test_a_bug_of_ours_says_nothing_of_the_provider():
@@ -93,11 +93,11 @@ async def test_a_bug_of_ours_says_nothing_of_the_provider():
     app = TracedApp(ScriptedProvider(broken), live_gates=GATES)
     for _ in range(5):
         assert (await app.ask("both", stream=True)).status == 500
-    assert app.service.live_gates.report("both")["first"] == {"state": "closed", "attempts": 0}
+    assert app.live_gates.report("both")["first"] == {"state": "closed", "attempts": 0}
 
 
 async def test_without_the_switch_nothing_is_watched():
     app = TracedApp(ScriptedProvider(FAILS))
     for _ in range(30):
         assert (await app.ask("both")).headers["x-ep-attempts"] == "2"
-    assert app.service.live_gates.report("both") == {}
+    assert app.live_gates.report("both") == {}

@@ -77,6 +77,7 @@ async def test_row_84_a_simple_request_is_a_server_and_a_client_span(stream: boo
         "ep.stream.end_reason": "completed",
         "ep.attempts": 1,
         "ep.key.name": "anonymous",
+        "ep.policy.generation": 1,
     }
     assert attempt.name == "chat gpt-first"
     assert attempt.kind is SpanKind.CLIENT

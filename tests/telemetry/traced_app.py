@@ -19,6 +19,7 @@ from proxy.call import Call
 from proxy.config import Settings
 from proxy.decision_log import DecisionLog
 from proxy.engine import Engine
+from proxy.generation import Generation, Generations
 from proxy.health import Health
 from proxy.http import HttpStatusError
 from proxy.live_gates import LiveGates
@@ -239,15 +240,13 @@ class TracedApp:
         self.log: list[bytes] = []
         self.service = Service(
             settings=Settings(heartbeat=0),
-            engine=engine,
-            access=Access(keys, ()),
+            generations=Generations(Generation(engine, Access(keys, ()), Health(engine))),
             telemetry=OtelTelemetry(tracing, "0"),
             decisions=DecisionLog(self.log.append),
-            health=Health(engine),
             created=0,
             ticker=Ticker(),
-            live_gates=gates,
         )
+        self.live_gates = gates
         self._app = create_app(Configuration(self.service.settings, policy, {}))
 
     async def ask(

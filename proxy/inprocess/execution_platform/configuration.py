@@ -4,12 +4,11 @@ A program may make a router for each call, and reading the policy takes ten mill
 that read the same have the same `Configuration` object, which is what they share connections by.
 """
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from proxy.environment import ConfigurationError, load_environment, non_empty
+from proxy.file_watch import stamp
 from proxy.service import Configuration, load_configuration
 from proxy.telemetry.setup import TelemetryError, check_telemetry
 
@@ -17,16 +16,7 @@ __all__ = ["configuration"]
 
 _MOST_KNOWN = 16
 
-_Stamp = tuple[int, int] | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    configuration: Configuration
-    stamps: Mapping[Path, _Stamp]
-
-
-_known: dict[frozenset[tuple[str, str]], _Known] = {}
+_known: dict[frozenset[tuple[str, str]], Configuration] = {}
 
 
 def configuration(given: Mapping[str, str]) -> Configuration:
@@ -41,8 +31,8 @@ def configuration(given: Mapping[str, str]) -> Configuration:
     environment = {**load_environment(), **given}
     key = frozenset(environment.items())
     known = _known.get(key)
-    if known is not None and all(_stamp(path) == was for path, was in known.stamps.items()):
-        return known.configuration
+    if known is not None and all(stamp(path) == was for path, was in known.stamps.items()):
+        return known
     found = load_configuration(given)
     try:
         check_telemetry(found.environment)
@@ -52,22 +42,5 @@ def configuration(given: Mapping[str, str]) -> Configuration:
         found = replace(found, settings=replace(found.settings, log_level="warning"))
     while len(_known) >= _MOST_KNOWN:
         _known.pop(next(iter(_known)), None)
-    _known[key] = _Known(found, {path: _stamp(path) for path in _files(found)})
+    _known[key] = found
     return found
-
-
-def _files(found: Configuration) -> list[Path]:
-    """Return the files of one's own that a configuration was read from."""
-    policy = found.settings.policy
-    if policy is None:
-        return []
-    prompts = (persona.system_prompt_file for persona in found.policy.personas.values())
-    return [policy, *(policy.parent / prompt for prompt in prompts if prompt is not None)]
-
-
-def _stamp(path: Path) -> _Stamp:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size

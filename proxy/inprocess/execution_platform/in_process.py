@@ -132,7 +132,7 @@ def _begun(service: Service, asked: Asked, *, stream: bool) -> tuple[Exchange, E
     """
     asked.served.request_id = request_id = f"req_{uuid.uuid4().hex}"
     chat = parse_request(asked.body(stream=stream))
-    engine = _engine(service.engine, asked)
+    engine = _engine(service.generation.engine, asked)
     wanted = asked.wanted()
     headers = [(name.encode(), value.encode()) for name, value in trace_context().items()]
     exchange = Exchange(
