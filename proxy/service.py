@@ -178,13 +178,7 @@ async def open_service(
         assembly.begin(first)
         reloader = None
         if reloads:
-            reloader = Reloader(
-                partial(_read_again, configuration),
-                configuration.stamps,
-                settings=settings,
-                assembly=assembly,
-                generations=generations,
-            )
+            reloader = _reloader(configuration, assembly, generations)
             stack.push_async_callback(reloader.aclose)
         yield Service(
             settings=settings,
@@ -195,6 +189,18 @@ async def open_service(
             created=int(time.time()),
             reloader=reloader,
         )
+
+
+def _reloader(
+    configuration: Configuration, assembly: Assembly, generations: Generations
+) -> Reloader:
+    return Reloader(
+        partial(_read_again, configuration),
+        configuration.stamps,
+        settings=configuration.settings,
+        assembly=assembly,
+        generations=generations,
+    )
 
 
 def _read_again(configuration: Configuration, seen: Callable[[Path], None]) -> Policy:
