@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -178,13 +178,7 @@ async def open_service(
         assembly.begin(first)
         reloader = None
         if reloads:
-            reloader = Reloader(
-                partial(_read_again, configuration),
-                configuration.stamps,
-                settings=settings,
-                assembly=assembly,
-                generations=generations,
-            )
+            reloader = _reloader(configuration, assembly, generations)
             stack.push_async_callback(reloader.aclose)
         yield Service(
             settings=settings,
@@ -197,8 +191,17 @@ async def open_service(
         )
 
 
-def _read_again(configuration: Configuration, seen: Callable[[Path], None]) -> Policy:
-    return load_policy(configuration.settings.policy, configuration.environment, seen=seen)
+def _reloader(
+    configuration: Configuration, assembly: Assembly, generations: Generations
+) -> Reloader:
+    settings = configuration.settings
+    return Reloader(
+        partial(load_policy, settings.policy, configuration.environment),
+        configuration.stamps,
+        settings=settings,
+        assembly=assembly,
+        generations=generations,
+    )
 
 
 def check_reasoning_store(settings: Settings) -> None:
