@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from policy.changes import changes
 from policy.schema import Policy
@@ -21,8 +22,14 @@ from translators.errors import ExecutionPlatformError
 
 __all__ = ["ReadPolicy", "Reloader"]
 
-ReadPolicy = Callable[[Callable[[Path], None]], Policy]
-"""Reads the policy; calls with each file of one's own right before that is read."""
+
+class ReadPolicy(Protocol):
+    """Reads the policy; raises what a start would say is wrong with it."""
+
+    def __call__(self, *, seen: Callable[[Path], None]) -> Policy:
+        """Return it; `seen` is called with each file of one's own right before that is read."""
+        ...
+
 
 log = logging.getLogger("execution_platform")
 
@@ -102,7 +109,7 @@ class Reloader:
         def seen(path: Path) -> None:
             stamps[path] = stamp(path)
 
-        return self._assembly.examine(self._read(seen))
+        return self._assembly.examine(self._read(seen=seen))
 
     async def _take(self, found: Examined, *, asked: bool) -> None:
         current = self._generations.current

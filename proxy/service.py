@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -194,17 +194,14 @@ async def open_service(
 def _reloader(
     configuration: Configuration, assembly: Assembly, generations: Generations
 ) -> Reloader:
+    settings = configuration.settings
     return Reloader(
-        partial(_read_again, configuration),
+        partial(load_policy, settings.policy, configuration.environment),
         configuration.stamps,
-        settings=configuration.settings,
+        settings=settings,
         assembly=assembly,
         generations=generations,
     )
-
-
-def _read_again(configuration: Configuration, seen: Callable[[Path], None]) -> Policy:
-    return load_policy(configuration.settings.policy, configuration.environment, seen=seen)
 
 
 def check_reasoning_store(settings: Settings) -> None:

@@ -168,28 +168,30 @@ async def test_ten_changes_under_load_lose_no_request(
                 load, begun, marker = Load(sdk), asyncio.Event(), unique()
                 workers = [asyncio.create_task(load.run(number)) for number in range(4)]
                 slow = asyncio.create_task(long_answer(sdk, marker, begun))
-                await begun.wait()
-                for number in range(1, 11):
-                    place, extra = places[number % 2], f"extra{number}"
-                    row = hashed(f"{OTHER}-{number}", f"other {number}")
-                    proxy.change_policy(policy(place, extra, client_keys=[*keys, row]))
-                    await serves(proxy, number + 1, KEY)
-                    # Of each change all has come: key, persona, provider.
-                    headers = {"authorization": f"Bearer {OTHER}-{number}"}
-                    answer = await chat(proxy, extra, found := unique(), headers=headers)
-                    assert answer.status_code == 200
-                    assert await journals[place.url].request(found)
-                    headers = {"authorization": f"Bearer {OTHER}-{number - 1}"}
-                    assert (await chat(proxy, extra, headers=headers)).status_code == 401
-                    gone = await chat(
-                        proxy, f"extra{number - 1}", headers={"authorization": f"Bearer {KEY}"}
-                    )
-                    assert gone.status_code == 404
-                proxy.change_policy(policy(second, client_keys=keys))
-                await serves(proxy, 12, KEY)
-                id, finish = await slow
-                load.over = True
-                await asyncio.gather(*workers)
+                try:
+                    await asyncio.wait_for(begun.wait(), 20)
+                    for number in range(1, 11):
+                        place, extra = places[number % 2], f"extra{number}"
+                        row = hashed(f"{OTHER}-{number}", f"other {number}")
+                        proxy.change_policy(policy(place, extra, client_keys=[*keys, row]))
+                        await serves(proxy, number + 1, KEY)
+                        # Of each change all has come: key, persona, provider.
+                        headers = {"authorization": f"Bearer {OTHER}-{number}"}
+                        answer = await chat(proxy, extra, found := unique(), headers=headers)
+                        assert answer.status_code == 200
+                        assert await journals[place.url].request(found)
+                        headers = {"authorization": f"Bearer {OTHER}-{number - 1}"}
+                        assert (await chat(proxy, extra, headers=headers)).status_code == 401
+                        gone = await chat(
+                            proxy, f"extra{number - 1}", headers={"authorization": f"Bearer {KEY}"}
+                        )
+                        assert gone.status_code == 404
+                    proxy.change_policy(policy(second, client_keys=keys))
+                    await serves(proxy, 12, KEY)
+                    id, finish = await slow
+                finally:
+                    load.over = True
+                    await asyncio.gather(*workers)
             assert load.failures == []
             assert load.answers > 40
             assert finish == "stop"

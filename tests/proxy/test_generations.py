@@ -219,3 +219,16 @@ class TestReloading:
                 )
             assert (await served.change(two(strict=True))).number == 2
             assert served.service.policy_state()["error"] is None
+
+
+async def test_another_age_holds_for_what_is_remembered_already() -> None:
+    now = [0.0]
+    store = MemoryReasoningStore(max_entries=9, max_bytes=9000, max_age=100.0, clock=lambda: now[0])
+    store.remember("me", {"old": 1})
+    now[0] = 50.0
+    store.remember("me", {"new": 2})
+    store.keep_within(max_entries=9, max_bytes=9000, max_age=20.0)
+    assert await store.recall("me", ["old", "new"]) == {"new": 2}
+    store.keep_within(max_entries=9, max_bytes=9000, max_age=1000.0)
+    now[0] = 500.0
+    assert await store.recall("me", ["old", "new"]) == {"new": 2}
