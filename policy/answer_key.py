@@ -38,7 +38,8 @@ def why_not_kept(chat: ChatCompletionRequest, decision: Decision, policy: Policy
         decision: Where it may go.
         policy: That was decided by.
     """
-    if any(policy.providers[target.provider].agent is not None for target in decision.targets):
+    targets = (*decision.targets, *decision.held)
+    if any(policy.providers[target.provider].agent is not None for target in targets):
         return "agent"
     persona = policy.personas[decision.persona]
     chat = with_parameters(chat, persona) if persona.parameters else chat
@@ -116,6 +117,9 @@ def _said(chat: ChatCompletionRequest) -> dict[str, Any]:
     options.pop("include_usage", None)
     if options:
         wire["stream_options"] = options
+    # Of two that are the same, some providers take one, and report nothing.
+    if wire.get("user") and wire.get("user") == wire.get("safety_identifier"):
+        wire["one user"] = True
     for name in _BOOKS:
         if name in wire:
             wire[name] = bool(wire[name])

@@ -75,14 +75,14 @@ class Decision:
 
 _SET_ASIDE = "all that qualify fail their live gates, and are asked all the same"
 
-NONE_HELD: Final[Mapping[str, str]] = {}
+NONE_HELD: Final[Mapping[tuple[str, str], str]] = {}
 
 
 def decide(
     chat: ChatCompletionRequest,
     policy: Policy,
     availability: Mapping[str, str | None],
-    held: Mapping[str, str] = NONE_HELD,
+    held: Mapping[tuple[str, str], str] = NONE_HELD,
 ) -> Decision:
     """Choose the targets of a request, best first.
 
@@ -90,9 +90,9 @@ def decide(
         chat: The caller's request, before `policy.personas.apply`; `model` names the persona.
         policy: The personas and providers.
         availability: Provider to the reason why it cannot be used now, None where it can.
-        held: Provider to the reason why a live gate holds it back from this persona. Where it
-            holds back all that could serve the request, they are the targets all the same: a
-            provider that may fail is better than a refusal that is certain.
+        held: Provider and model to the reason why a live gate holds them back from this persona.
+            Where all that could serve the request are held back, they are the targets all the
+            same: a provider that may fail is better than a refusal that is certain.
 
     Raises:
         UnknownPersona: `model` names none.
@@ -111,12 +111,12 @@ def decide(
             rejected.append(_reject(candidate, needed, required, unavailable))
             continue
         qualified.append(target)
-        if (why := held.get(target.provider)) is not None:
+        if (why := held.get((target.provider, target.model))) is not None:
             rejected.append(Rejection(target.provider, target.model, "gate", (), why))
     if not qualified:
         raise _no_provider(name, rejected, required)
-    passing = tuple(target for target in qualified if target.provider not in held)
-    stopped = tuple(target for target in qualified if target.provider in held)
+    passing = tuple(t for t in qualified if (t.provider, t.model) not in held)
+    stopped = tuple(t for t in qualified if (t.provider, t.model) in held)
     reason = _reason(name, passing or stopped, candidates, policy)
     decision = Decision(name, passing, reason, tuple(rejected), required, stopped)
     return decision if passing else decision.without_gates()

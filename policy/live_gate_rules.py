@@ -71,6 +71,11 @@ BROKEN: Final[frozenset[ErrorKind]] = frozenset({"network", "timeout", "protocol
 """Failures without a proper refusal: no answer, or one that broke off."""
 
 
+_OF_THE_CLIENTS = frozenset({"invalid_json_answer"})
+"""Failures for which another provider is asked, but which a client can bring about: by a schema
+that no answer can meet it would shut a provider to everybody."""
+
+
 def counts(error: ProviderError) -> bool:
     """Return whether a failure counts against the provider.
 
@@ -79,7 +84,9 @@ def counts(error: ProviderError) -> bool:
     request that it refuses does not, nor our own key, which is to be mended and not to be routed
     around, nor a limit of our own that let the request go nowhere.
     """
-    return not error.own_limit and another_may_succeed(error)
+    if error.own_limit or error.code in _OF_THE_CLIENTS:
+        return False
+    return another_may_succeed(error)
 
 
 def is_broken(error: ProviderError) -> bool:

@@ -160,7 +160,9 @@ class Attempt:
             self.keep_reasoning()
         exchange.end_reason = end_reason
         if self.entry is not None:
-            completed = end_reason == "completed"
+            # Who stops to read behind the finish reason has had the whole answer.
+            whole = self.outcome is not None and self.outcome.finish_reason is not None
+            completed = end_reason == "completed" or (error is None and whole)
             self.entry.end(completed=completed, error=error, seconds=self._began)
         self._span.end(
             AttemptEnd(

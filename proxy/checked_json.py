@@ -169,9 +169,11 @@ class CheckedStream:
         async for batch in self._answer:
             held.hold(batch)
             if held.size > MAX_HELD:
-                raise ProviderError(
+                error = ProviderError(
                     f"The provider's answer is larger than {MAX_HELD} bytes.", kind="protocol"
                 )
+                error.own_limit = True
+                raise error
         await self._answer.aclose()
         return held
 

@@ -201,17 +201,19 @@ class Engine:
         leaves nobody, and nobody was asked yet, the first is asked all the same.
         """
         gates = self.gates
-        if askable is None or gates is None or decision.persona not in self.policy.personas:
+        if askable is None or gates is None:
             return None if askable is None else (askable, None)
         kept_from = askable
         while askable is not None:
             target = decision.targets[askable[0]]
+            if not self._watched(decision, target):
+                return askable, None
             entry = self._entry(decision, target, force=decision.gates_set_aside)
             if entry is not None:
                 if entry.probe:
                     route_events.probed(exchange, target)
                 return askable, entry
-            why = gates.reason(decision.persona, target.provider)
+            why = gates.reason(decision.persona, target)
             route_events.held_back(exchange, target, why)
             askable = await self._next_askable(exchange, decision, askable[0] + 1, refusals)
         if exchange.attempts:
@@ -221,9 +223,13 @@ class Engine:
 
     def _entry(self, decision: Decision, target: Target, *, force: bool) -> Entry | None:
         """Return what lets an attempt in; None, and nobody asks for it, where no gate watches."""
-        if self.gates is None or decision.persona not in self.policy.personas:
+        if self.gates is None or not self._watched(decision, target):
             return None
-        return self.gates.admit(decision.persona, target.provider, force=force)
+        return self.gates.admit(decision.persona, target, force=force)
+
+    def _watched(self, decision: Decision, target: Target) -> bool:
+        row = self.policy.providers[target.provider]
+        return self.gates is not None and self.gates.watches(decision.persona, target, row)
 
     async def _next_askable(
         self,

@@ -81,19 +81,20 @@ class Health:
         candidates = list(policy.candidates[name])
         if policy.last_resort is not None:
             candidates.append(policy.last_resort)
-        able = [c.target.provider for c in candidates if c.capabilities.issuperset(needed)]
-        usable = [provider for provider in able if providers[provider]["status"] == "ok"]
+        able = [c.target for c in candidates if c.capabilities.issuperset(needed)]
+        usable = [target for target in able if providers[target.provider]["status"] == "ok"]
         if not usable:
-            return {"status": "unavailable", "candidates": able}
+            names = dict.fromkeys(target.provider for target in able)
+            return {"status": "unavailable", "candidates": list(names)}
         if (gates := self._engine.gates) is None:
-            return {"status": "ok", "provider": usable[0]}
+            return {"status": "ok", "provider": usable[0].provider}
         held = gates.held(name)
-        passing = [provider for provider in usable if provider not in held]
+        passing = [t for t in usable if (t.provider, t.model) not in held]
         return {
             # Where all fail their gates, they are asked all the same: it is no reason to take the
             # whole server out of service.
             "status": "ok" if passing else "degraded",
-            "provider": (passing or usable)[0],
+            "provider": (passing or usable)[0].provider,
             "live_gates": gates.report(name),
         }
 

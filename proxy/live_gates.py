@@ -1,10 +1,13 @@
-"""Live gates on this process's traffic: which persona and provider have one, their clock, the log.
+"""Live gates on this process's traffic: which persona and target have one, their clock, the log.
+
+A target is a provider and one of its models: where one is overloaded, another may be well.
 
 The gates themselves are in `policy.live_gates`. Their state is that of one server process.
 """
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,7 +15,7 @@ from policy.decision import NONE_HELD
 from policy.live_gate_rules import counts, is_broken
 from policy.live_gates import LiveGate, Result, Ticket
 from policy.quality_gates import METRICS
-from policy.schema import Policy
+from policy.schema import Policy, ProviderRow, Target
 from translators.errors import ExecutionPlatformError, ProviderError, TimeoutError
 
 __all__ = ["Entry", "LiveGates"]
@@ -76,7 +79,7 @@ _OF_THE_REQUEST = ("first_token", "total")
 
 
 class LiveGates:
-    """The gates of a process: one for each persona and provider that it was asked through.
+    """The gates of a process: one for each persona and target that it was asked through.
 
     Args:
         policy: The rules, and who may have a gate.
@@ -86,58 +89,92 @@ class LiveGates:
     def __init__(self, policy: Policy, now: Callable[[], float] = time.monotonic) -> None:
         self._policy = policy
         self.now = now
-        self._gates: dict[str, dict[str, LiveGate]] = {}
+        self._gates: dict[str, dict[_Key, LiveGate]] = {}
 
     def follow(self, policy: Policy) -> None:
         """Go by another policy; what did not change in it keeps its gates as they are."""
         before, self._policy = self._policy, policy
-        kept = {
+        same = {
             name
             for name, row in policy.providers.items()
             if name in before.providers and before.providers[name] == row
         }
         if before.live_gates != policy.live_gates:
-            kept.clear()
+            same.clear()
         self._gates = {
-            persona: {name: gate for name, gate in gates.items() if name in kept}
+            persona: {key: gate for key, gate in gates.items() if key[0] in same}
             for persona, gates in self._gates.items()
             if persona in policy.personas
         }
 
-    def held(self, persona: str) -> Mapping[str, str]:
-        """Return the providers that a persona is kept from now, each with the reason."""
+    def watches(self, persona: str, target: Target, row: ProviderRow) -> bool:
+        """Return whether there is a gate for a persona at a target, or may be one.
+
+        Names that clients make up have none; nor has what an earlier policy knew, whose last
+        requests say nothing of the row that has taken its place.
+
+        Args:
+            persona: As the request names it.
+            target: Where it goes.
+            row: Of the target's provider, by the policy that the request goes by.
+        """
+        policy = self._policy
+        if persona not in policy.personas:
+            return False
+        candidates = policy.candidates[persona]
+        if policy.last_resort is not None:
+            candidates = (*candidates, policy.last_resort)
+        if not any(_key(candidate.target) == _key(target) for candidate in candidates):
+            return False
+        now = policy.providers[target.provider]
+        return now is row or now == row
+
+    def held(self, persona: str) -> Mapping[tuple[str, str], str]:
+        """Return the targets (provider, model) that a persona is kept from now, with the reason."""
         gates = self._gates.get(persona)
         if gates is None:
             return NONE_HELD
         now = self.now()
-        reasons = ((provider, gate.held(now)) for provider, gate in gates.items())
-        return {provider: reason for provider, reason in reasons if reason is not None}
+        reasons = ((key, gate.held(now)) for key, gate in gates.items())
+        return {key: reason for key, reason in reasons if reason is not None}
 
-    def admit(self, persona: str, provider: str, *, force: bool) -> Entry | None:
-        """Let an attempt go to a provider; None where it is kept from it.
+    def admit(self, persona: str, target: Target, *, force: bool) -> Entry | None:
+        """Let an attempt go to a target that is watched; None where it is kept from it.
 
         Args:
-            persona: Of the policy: names that clients make up have no gate.
-            provider: Of the policy, too.
+            persona: Of the policy.
+            target: Of the policy, too.
             force: Let it go there all the same.
         """
         gates = self._gates.setdefault(persona, {})
-        gate = gates.get(provider)
+        gate = gates.get(_key(target))
         if gate is None:
-            gate = gates[provider] = LiveGate(self._policy.live_gates)
+            gate = gates[_key(target)] = LiveGate(self._policy.live_gates)
         ticket = gate.admit(self.now(), force=force)
-        return None if ticket is None else Entry(self, persona, provider, ticket)
+        return None if ticket is None else Entry(self, persona, target.provider, ticket)
 
-    def reason(self, persona: str, provider: str) -> str:
-        """Return why a persona is kept from a provider; empty where it is not."""
-        return self.held(persona).get(provider, "")
+    def reason(self, persona: str, target: Target) -> str:
+        """Return why a persona is kept from a target; empty where it is not."""
+        return self.held(persona).get(_key(target), "")
 
     def report(self, persona: str) -> dict[str, Any]:
-        """Return the gates of a persona by provider, for `GET /readyz`."""
-        now = self.now()
+        """Return the gates of a persona, for `GET /readyz`.
+
+        By provider; by `provider/model` where it has several of a provider.
+        """
+        now, gates = self.now(), self._gates.get(persona, {})
+        models = Counter(provider for provider, _ in gates)
         return {
-            provider: _told(gate, now) for provider, gate in self._gates.get(persona, {}).items()
+            provider if models[provider] == 1 else f"{provider}/{model}": _told(gate, now)
+            for (provider, model), gate in gates.items()
         }
+
+
+_Key = tuple[str, str]
+
+
+def _key(target: Target) -> _Key:
+    return target.provider, target.model
 
 
 def _told(gate: LiveGate, now: float) -> dict[str, Any]:

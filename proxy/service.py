@@ -1,5 +1,6 @@
 """The composition root: configuration to everything that serves a request."""
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -172,7 +173,8 @@ async def open_service(
         ticker = Ticker()
         stack.callback(ticker.close)
         assembly = Assembly(settings, environment, ticker, sandbox)
-        first = await assembly.generation(assembly.examine(policy))
+        # In a program's own event loop: files and imports are not to hold it up.
+        first = await assembly.generation(await asyncio.to_thread(assembly.examine, policy))
         generations = Generations(first)
         stack.push_async_callback(generations.aclose)
         assembly.begin(first)

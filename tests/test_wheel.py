@@ -130,9 +130,7 @@ def test_the_integration_guide_runs_where_only_it_is_installed(
     code = FROM_THE_WHEEL + "import pytest; sys.exit(pytest.main(sys.argv[2:]))"
     chosen = [str(path) for path in sorted((tests / "inprocess").glob("test_guide*.py"))]
     done = subprocess.run(
-        [sys.executable, "-c", code, str(target), "-q", "-p", "no:cacheprovider", "-W", "error"]
-        # The wheel has a plugin, so pytest would have our modules assert in its way.
-        + ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+        [sys.executable, "-c", code, str(target), "-q", "-W", "error", "-p", "no:cacheprovider"]
         + ["-c", os.devnull, "--rootdir", str(tmp_path), *chosen],
         cwd=tmp_path,
         env={

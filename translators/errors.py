@@ -207,7 +207,7 @@ class ProviderError(ExecutionPlatformError):
             would have it all done once more.
         should_retry: Whether the provider said that a retry may help, or None where it said
             nothing (`x-should-retry`).
-        own_limit: Whether a limit of ours refused the request, so that no provider saw it.
+        own_limit: Whether it was a limit of ours, which says nothing of the provider.
     """
 
     def __init__(  # noqa: PLR0913  the fields of a provider's error answer

@@ -12,6 +12,12 @@ __all__ = ["Fold", "fold"]
 
 JSONObject = dict[str, Any]
 
+MOST_GAP = 1000
+"""Between the index of an entry and those that came before it."""
+
+_ENTRY = 64
+"""Bytes that an entry or a choice counts by itself."""
+
 MOST_ENTRIES = 100_000
 """Of a list. A list is filled up to an entry's index, which is whatever a server says."""
 
@@ -53,7 +59,10 @@ class Fold:
             self.size += _add_choice(self._choices, part)
             if part.get("logprobs"):
                 self.size += len(data)
-        self._head.update({key: value for key, value in chunk.items() if value is not None})
+        for key, value in chunk.items():
+            if value is not None:
+                self.size += 0 if key in self._head else len(key) + _ENTRY
+                self._head[key] = value
 
     def completion(self) -> bytes:
         """Return the JSON of the completion; nothing is added after that.
@@ -85,6 +94,7 @@ def _joined(before: JSONObject | None, more: JSONObject) -> JSONObject:
 
 def _add_choice(choices: dict[int, JSONObject], part: JSONObject) -> int:
     index = cast("int", part["index"])
+    new = index not in choices
     choice = choices.setdefault(
         index,
         {
@@ -94,7 +104,7 @@ def _add_choice(choices: dict[int, JSONObject], part: JSONObject) -> int:
             "finish_reason": None,
         },
     )
-    size = _merge(choice["message"], part.get("delta") or {})
+    size = _merge(choice["message"], part.get("delta") or {}) + (_ENTRY if new else 0)
     if part.get("logprobs"):
         choice["logprobs"] = _joined(choice["logprobs"], part["logprobs"])
     if part.get("finish_reason") is not None:
@@ -141,7 +151,10 @@ def _merge_list(target: list[Any], entries: list[Any]) -> int:
         index = cast("int", fields.pop("index"))
         if index > MOST_ENTRIES:
             raise ValueError("the index of an entry is larger than that of any answer")
+        if index > len(target) + MOST_GAP:
+            raise ValueError("the index of an entry is far behind those that came before")
         while len(target) <= index:
             target.append({})
+            size += _ENTRY
         size += _merge(target[index], fields)
     return size

@@ -10,7 +10,7 @@ A run of tests is submitted as a suite; the quality gates say whether it is good
   execution-platform quality submit --project shop report.xml
   execution-platform quality gates --project shop SUITE
   execution-platform quality history shop
-  pytest --quality-project shop --quality-enforce
+  pytest -p execution_platform_pytest --quality-project shop --quality-enforce
 
 Without --url (EP_QUALITY_URL) no server is needed: the suites are in a file, by default below
 $XDG_STATE_HOME or ~/.local/state. `quality serve` serves that file to others; with EP_QUALITY=1

@@ -1,7 +1,9 @@
 """pytest's plugin: submits a run to Quality Fabric and prints what the gates say.
 
-A module of its own at the top, for pytest loads it in every run of every project in whose
-environment this package is: it imports nothing but pytest, until `--quality-project` asks for it.
+Asked for by name, `pytest -p execution_platform_pytest`, or in a project's own `addopts`. It is no
+entry point, for pytest would then load it in every run of every project in whose environment this
+package is, and take all our packages for a plugin's, to be rewritten. It imports nothing but
+pytest, until `--quality-project` asks for it.
 """
 
 from __future__ import annotations
@@ -77,7 +79,8 @@ class _Test:
     def add(self, report: pytest.TestReport) -> None:
         """Take one phase in: what fails in a fixture is an error, as pytest itself counts."""
         self.seconds += report.duration
-        if report.failed:
+        # `rerun` is what pytest-rerunfailures makes of a failure that it gives another try.
+        if report.failed or str(report.outcome) == "rerun":
             # A test that failed and then broke in its teardown has failed: that is known.
             if self.status != "failed":
                 self.status = "failed" if report.when == "call" else "error"

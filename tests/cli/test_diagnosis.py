@@ -11,7 +11,7 @@ from proxy.cli.diagnosis import claude
 from proxy.cli.diagnosis.claude import PROCESS_BYTES, cli_finding, memory_finding
 from proxy.cli.diagnosis.findings import Finding, secrets_of, split_reason, without_secrets
 from proxy.cli.diagnosis.machine import clock_finding, descriptors_finding, temporary_finding
-from proxy.cli.diagnosis.network import proxy_for
+from proxy.cli.diagnosis.network import proxy_for, reach
 from proxy.cli.diagnosis.providers import key_finding
 from tests.serving import wait_until
 
@@ -153,3 +153,12 @@ def test_secrets_are_taken_out_wherever_they_stand() -> None:
     said = Finding("n", "", "ok", f"{CANARY}-1 {CANARY}-2\n", f"{CANARY}-3")
     clean = without_secrets(said, secrets)
     assert (clean.found, clean.remedy) == ("[secret] [secret] ", "[secret]")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://bob:hunter2x/y@proxy.corp:3128", "http://proxy:notaport", "http://[::1"]
+)
+async def test_an_address_that_is_none_is_told_without_any_of_it(url: str) -> None:
+    reached = await reach(url)
+    assert "not the address of a server" in reached.trouble
+    assert "hunter2x" not in repr(reached) and "notaport" not in repr(reached)

@@ -47,6 +47,13 @@ class TestKey:
         assert "secret" not in found
         assert key(chat(user="secret-user")) == found
 
+    def test_whether_two_ids_of_a_user_are_one_counts(self) -> None:
+        """Some providers take one of them, and report the other where it says something else."""
+        one = key(chat(user="u1", safety_identifier="u1"))
+        other = key(chat(user="u1", safety_identifier="u2"))
+        assert one != other
+        assert one == key(chat(user="u3", safety_identifier="u3"))
+
     def test_white_space_and_the_order_of_openais_keys_do_not_count(self) -> None:
         one = '{"model":"p","seed":1,"messages":[{"role":"user","content":[{"type":"text",'
         one += '"text":"ä"}]}],"x":1,"a":2}'

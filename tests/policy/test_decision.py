@@ -267,7 +267,7 @@ FAILS = "success_rate is 50 %, not >= 90 %"
 
 
 def test_a_provider_that_a_gate_holds_back_is_passed_over() -> None:
-    decision = decide(chat(), POLICY, ALL, {"small": FAILS})
+    decision = decide(chat(), POLICY, ALL, {("small", "small-1"): FAILS})
     assert [target.provider for target in decision.targets] == ["big"]
     assert decision.rejected == (Rejection("small", "small-1", "gate", (), FAILS),)
     assert decision.reason == "the best preference that qualifies"
@@ -275,7 +275,7 @@ def test_a_provider_that_a_gate_holds_back_is_passed_over() -> None:
 
 
 def test_where_all_that_qualify_are_held_back_they_are_asked_all_the_same() -> None:
-    decision = decide(chat(), POLICY, ALL, {"small": FAILS, "big": FAILS})
+    decision = decide(chat(), POLICY, ALL, {("small", "small-1"): FAILS, ("big", "big-2"): FAILS})
     assert [target.provider for target in decision.targets] == ["small", "big"]
     assert decision.rejected == ()
     assert decision.gates_set_aside
@@ -284,7 +284,7 @@ def test_where_all_that_qualify_are_held_back_they_are_asked_all_the_same() -> N
 
 def test_what_cannot_serve_is_no_way_out_of_a_gate() -> None:
     image = {"type": "image_url", "image_url": {"url": "https://x/y.png"}}
-    decision = decide(chat("architect", image), POLICY, ALL, {"big": FAILS})
+    decision = decide(chat("architect", image), POLICY, ALL, {("big", "big-2"): FAILS})
     assert [target.provider for target in decision.targets] == ["big"]
     assert [(r.provider, r.reason) for r in decision.rejected] == [
         ("small", "missing_capabilities")
@@ -292,12 +292,17 @@ def test_what_cannot_serve_is_no_way_out_of_a_gate() -> None:
     assert decision.gates_set_aside
     away: dict[str, str | None] = {**ALL, "big": NO_KEY}
     with pytest.raises(NoProvider) as raised:
-        decide(chat("architect", image), POLICY, away, {"big": FAILS})
+        decide(chat("architect", image), POLICY, away, {("big", "big-2"): FAILS})
     assert FAILS not in str(raised.value)
 
 
 def test_the_last_resort_comes_before_those_that_are_held_back() -> None:
-    found = decide(chat(), policy(default_provider="spare"), ALL, {"small": FAILS, "big": FAILS})
+    found = decide(
+        chat(),
+        policy(default_provider="spare"),
+        ALL,
+        {("small", "small-1"): FAILS, ("big", "big-2"): FAILS},
+    )
     assert [target.provider for target in found.targets] == ["spare"]
     assert "last resort" in found.reason
     assert [r.reason for r in found.rejected] == ["gate", "gate"]

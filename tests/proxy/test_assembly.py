@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from policy.schema import Policy
+from policy.schema import Policy, Target, Timeouts
 from proxy.assembly import Assembly
 from proxy.config import Settings
 from proxy.generation import Generation, Generations
 from proxy.ticker import Ticker
 
+ONE = Target("one", "m", Timeouts())
 ROW = {"dialect": "openai_chat", "base_url": "http://127.0.0.1:9/v1", "model": "m"}
 
 
@@ -51,7 +52,7 @@ async def made() -> AsyncIterator[Made]:
 async def test_gates_and_kept_answers_outlive_a_policy(made: Made):
     first = (await made.follow(policy())).engine
     assert first.gates is not None and first.cache is not None
-    first.gates.admit("p", "one", force=False)
+    first.gates.admit("p", ONE, force=False)
     second = (await made.follow(policy("Be long."))).engine
     assert second.gates is not None and second.gates is first.gates
     assert second.cache is first.cache
@@ -61,7 +62,7 @@ async def test_gates_and_kept_answers_outlive_a_policy(made: Made):
 async def test_a_provider_that_changed_begins_anew(made: Made):
     first = (await made.follow(policy())).engine
     assert first.gates is not None
-    first.gates.admit("p", "one", force=False)
+    first.gates.admit("p", ONE, force=False)
     second = (await made.follow(policy(providers={"one": {**ROW, "model": "n"}}))).engine
     assert second.gates is not None and second.gates.report("p") == {}
 

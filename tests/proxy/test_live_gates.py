@@ -2,7 +2,15 @@
 
 import pytest
 
-from policy.schema import LiveGateRules, Persona, Policy, Preference, ProviderRow
+from policy.schema import (
+    LiveGateRules,
+    Persona,
+    Policy,
+    Preference,
+    ProviderRow,
+    Target,
+    Timeouts,
+)
 from proxy.live_gates import LiveGates
 from translators.errors import (
     ExecutionPlatformError,
@@ -13,6 +21,8 @@ from translators.errors import (
 )
 
 DOWN = ProviderError("x", kind="server")
+P = Target("p", "m", Timeouts())
+Q = Target("q", "q", Timeouts())
 
 
 def policy(*, model: str = "m", cooldown: float = 30, personas: str = "ab") -> Policy:
@@ -28,7 +38,7 @@ def policy(*, model: str = "m", cooldown: float = 30, personas: str = "ab") -> P
 
 
 def tell(gates: LiveGates, persona: str, provider: str, error: ExecutionPlatformError | None):
-    entry = gates.admit(persona, provider, force=True)
+    entry = gates.admit(persona, {"p": P, "q": Q}[provider], force=True)
     assert entry is not None
     entry.end(completed=error is None, error=error, seconds=0.1)
 
@@ -43,10 +53,10 @@ def opened(*pairs: str) -> LiveGates:
 
 def test_each_persona_and_provider_has_a_gate_of_its_own():
     gates = opened("ap", "bq")
-    assert list(gates.held("a")) == ["p"]
-    assert list(gates.held("b")) == ["q"]
-    assert gates.admit("a", "p", force=False) is None
-    assert gates.admit("b", "p", force=False) is not None
+    assert list(gates.held("a")) == [("p", "m")]
+    assert list(gates.held("b")) == [("q", "q")]
+    assert gates.admit("a", P, force=False) is None
+    assert gates.admit("b", P, force=False) is not None
     assert not gates.held("unheard of")
     assert gates.report("unheard of") == {}
 
@@ -54,7 +64,7 @@ def test_each_persona_and_provider_has_a_gate_of_its_own():
 def test_a_new_policy_keeps_the_gates_of_what_did_not_change():
     gates = opened("ap", "aq", "bp")
     gates.follow(policy(model="another", personas="ac"))
-    assert list(gates.held("a")) == ["q"]
+    assert list(gates.held("a")) == [("q", "q")]
     assert not gates.held("b")
 
 
@@ -69,7 +79,7 @@ def test_new_rules_begin_with_new_gates():
 
 def test_an_attempt_that_outlives_its_gate_harms_nothing():
     gates = opened()
-    entry = gates.admit("a", "p", force=False)
+    entry = gates.admit("a", P, force=False)
     assert entry is not None
     gates.follow(policy(cooldown=5))
     entry.end(completed=False, error=DOWN, seconds=0.0)
@@ -107,8 +117,47 @@ def test_a_provider_that_was_given_little_time_is_not_blamed_for_using_it(
     error: ProviderError, counted: bool
 ):
     gates = opened()
-    entry = gates.admit("a", "p", force=False)
+    entry = gates.admit("a", P, force=False)
     assert entry is not None
     entry.hurried = True
     entry.end(completed=False, error=error, seconds=0.0)
     assert gates.report("a")["p"]["attempts"] == counted
+
+
+def test_a_schema_that_nobody_can_meet_shuts_nobody_out():
+    gates = opened()
+    tell(gates, "a", "p", ProviderError("x", kind="protocol", code="invalid_json_answer"))
+    assert gates.report("a")["p"]["attempts"] == 0
+
+
+def test_two_models_of_a_provider_are_two_gates():
+    both = (Preference(provider="p", model="m"), Preference(provider="p", model="n"))
+    rows = policy().providers
+    rules = LiveGateRules(min_samples=2)
+    two = Policy(
+        providers=rows, personas={"a": Persona(provider_preferences=both)}, live_gates=rules
+    )
+    gates = LiveGates(two, lambda: 0.0)
+    other = Target("p", "n", Timeouts())
+    for target, error in ((P, DOWN), (other, None)) * 2:
+        entry = gates.admit("a", target, force=True)
+        assert entry is not None
+        entry.end(completed=error is None, error=error, seconds=0.1)
+    assert list(gates.held("a")) == [("p", "m")]
+    assert {name: told["state"] for name, told in gates.report("a").items()} == {
+        "p/m": "open",
+        "p/n": "closed",
+    }
+
+
+def test_only_targets_of_the_policy_that_holds_now_are_watched():
+    gates = opened()
+    row = policy().providers["p"]
+    assert gates.watches("a", P, row)
+    assert not gates.watches("a", Target("p", "made up", Timeouts()), row)
+    assert not gates.watches("made up", P, row)
+    gates.follow(policy(model="another"))
+    # What is under way under the earlier policy says nothing of the new row.
+    assert not gates.watches("a", P, row)
+    gates.follow(policy())
+    assert gates.watches("a", P, row)

@@ -59,7 +59,8 @@ class Run:
 
     def command(self, *arguments: str) -> list[str]:
         options = ["-p", "no:cacheprovider", "-W", "error", "-c", os.devnull, "--rootdir", "."]
-        return [sys.executable, "-m", "pytest", *options, *arguments]
+        plugin = ["-p", "execution_platform_pytest"]
+        return [sys.executable, "-m", "pytest", *plugin, *options, *arguments]
 
     def __call__(self, code: str, *arguments: str) -> tuple[int, str]:
         (self.folder / "test_inner.py").write_text(code)
@@ -103,6 +104,19 @@ def test_nothing_is_loaded():
     assert status == 0, output
     assert "quality" not in output
     assert not run.database.exists()
+
+
+def test_a_failure_that_is_given_another_try_is_no_pass():
+    """As pytest-rerunfailures reports it."""
+    from execution_platform_pytest import _Test  # pyright: ignore[reportPrivateUsage]
+
+    report = pytest.TestReport(
+        "t.py::t", ("t.py", 1, "t"), {}, "failed", "it broke", "call", duration=0.5
+    )
+    report.outcome = "rerun"  # pyright: ignore[reportAttributeAccessIssue]
+    test = _Test("t")
+    test.add(report)
+    assert test.status == "failed"
 
 
 def test_a_run_is_submitted_with_each_tests_outcome(run: Run):

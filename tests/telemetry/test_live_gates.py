@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from tests.telemetry.traced_app import HANG, Answer, ScriptedProvider, TracedApp, error_body
+from tests.telemetry.traced_app import (
+    HANG,
+    Answer,
+    ScriptedProvider,
+    TracedApp,
+    chunk,
+    error_body,
+)
 
 FAILS = Answer(500, error_body("Down"))
 GATES: dict[str, Any] = {"min_samples": 3, "cooldown": 30, "recover": 2}
@@ -82,10 +89,19 @@ async def test_where_all_are_held_back_the_trace_says_that_they_are_asked_all_th
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_who_leaves_says_nothing_of_the_provider(stream: bool):
-    app = TracedApp(ScriptedProvider(Answer(then=HANG)), live_gates=GATES)
+    begun = Answer(events=[chunk("Hel"), chunk("lo")], then=HANG)
+    app = TracedApp(ScriptedProvider(begun), live_gates=GATES)
     for _ in range(5):
         await app.ask("both", stream=stream, leave_after=0)
     assert app.live_gates.report("both")["first"] == {"state": "closed", "attempts": 0}
+
+
+async def test_who_leaves_behind_the_finish_reason_has_had_the_answer():
+    app = TracedApp(ScriptedProvider(Answer(then=HANG)), live_gates=GATES)
+    for _ in range(3):
+        await app.ask("both", stream=True, leave_after=3)
+    told = app.live_gates.report("both")["first"]
+    assert (told["attempts"], told["success_rate_percent"]) == (3, 100.0)
 
 
 async def test_a_bug_of_ours_says_nothing_of_the_provider():

@@ -3,11 +3,13 @@
 import json
 from typing import Any
 
+import pytest
 from openai.types.chat import ChatCompletion
 
 from translators.choices import CombinedOutcome, combine
 from translators.chunks import ChunkBuilder, completion
-from translators.fold import fold
+from translators.fold import Fold, fold
+from translators.json import encode
 from translators.protocol import Completion, Outcome, ResponseContext
 from translators.wire.response import (
     CompletionTokensDetails,
@@ -107,3 +109,17 @@ def test_an_outcome_of_several_is_up_to_date():
     assert (last.id, last.finish_reason, last.usage) == ("2", "stop", Usage(3, 3, 6))
     parts.append(Outcome(id="3"))
     assert (last.id, last.finish_reason) == ("3", None)
+
+
+def test_an_index_far_behind_is_refused_and_a_gap_counts() -> None:
+    def chunk(index: int) -> bytes:
+        call = {"index": index, "id": "c", "type": "function", "function": {"name": "f"}}
+        delta = {"role": "assistant", "tool_calls": [call]}
+        part = {"index": 0, "delta": delta, "finish_reason": None}
+        return encode({"id": "x", "object": "chat.completion.chunk", "choices": [part]})
+
+    fold = Fold()
+    fold.add(chunk(900))
+    assert fold.size > 900 * 32
+    with pytest.raises(ValueError, match="far behind"):
+        Fold().add(chunk(5000))

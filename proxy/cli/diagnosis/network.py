@@ -54,10 +54,19 @@ class Reach:
     offset: float | None = None
 
 
+UNREADABLE = "(an address that cannot be read)"
+
+
 def place_of(url: str) -> tuple[str, int]:
-    """Return host and port of an address; nothing else of it is ever printed."""
-    parts = urlsplit(url)
-    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    """Return host and port of an address; nothing else of it is ever printed.
+
+    Of one that is none, such as one with a `/` in its password, it is no part at all.
+    """
+    try:
+        parts = urlsplit(url)
+        return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return UNREADABLE, 0
 
 
 def proxy_for(url: str, environment: Mapping[str, str]) -> str | None:
@@ -80,6 +89,10 @@ async def reach(url: str, *, head: bool = True, authorities: str | None = None) 
         authorities: A file with the certificates to trust instead of the system's.
     """
     host, port = place_of(url)
+    if host == UNREADABLE:
+        return Reach(
+            host, "it is not the address of a server; signs in a password are written as %2F"
+        )
     way = _Way(host, port, urlsplit(url).scheme == "https", authorities)
     began = time.monotonic()
     try:

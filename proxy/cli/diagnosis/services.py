@@ -68,7 +68,8 @@ async def redis_finding(settings: Settings, *, offline: bool) -> Finding | None:
     if offline:
         return Finding("redis", "", "skipped", "not tried")
     parts = urlsplit(url)
-    place = parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    place = parts.path if parts.scheme == "unix" else f"{host}:{parts.port or 6379}"
     lost = "models' reasoning is not shared meanwhile, requests are served"
     if parts.scheme != "unix":
         # First without its library, whose look-up of a name nothing can stop.
