@@ -80,8 +80,9 @@ class PersonaRouter:
         """Return the provider that a plain request to a persona goes to; nobody is asked.
 
         A request may go to another one: what it needs (tools, images) counts, too, and so does
-        what happens to the attempt, or happened to those before it (live gates). `served` of an answer says who it was. With `base_url` the
-        proxy is asked for its decision, which blocks for a moment; no provider is.
+        what happens to the attempt, or happened to those before it (live gates). `served` of an
+        answer says who it was. With `base_url` the proxy is asked for its decision, which blocks
+        for a moment; no provider is.
 
         Args:
             persona: For instance `architect`.
