@@ -2,6 +2,7 @@
 
 import logging
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cache
 
@@ -39,7 +40,7 @@ def quality_routes() -> list[Route]:
     return routes
 
 
-class _Guarded:
+class _Guarded(ABC):
     """A bare ASGI application for those who have a key."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,6 +60,7 @@ class _Guarded:
             response = error_response(InternalError(request_id))
         await refuse(response, scope, receive, send)
 
+    @abstractmethod
     async def answer(self, service: QualityService, scope: Scope, receive: Receive) -> Response:
         """Return the answer.
 
@@ -66,7 +68,6 @@ class _Guarded:
             ExecutionPlatformError: There is none.
             ClientDisconnected: The client left.
         """
-        raise NotImplementedError
 
 
 class _Endpoint(_Guarded):
