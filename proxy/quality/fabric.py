@@ -1,7 +1,7 @@
 """The operations of Quality Fabric on an open store; they block, and belong off the event loop."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from policy.quality_gates import METRICS, Gate, Verdict, evaluate
 from policy.quality_trend import direction
@@ -110,6 +110,9 @@ class Fabric:
         """
         check_identifier(project, "project")
         _check_number("limit", limit)
+        if before is not None:
+            _check_number("before", before, least=0, most=2**63 - 1)
+        _check_name(name)
         # One more than asked for tells whether there are older ones.
         found = self._store.newest(project, limit + 1, before=before, name=name)
         shown = found[:limit]
@@ -129,6 +132,7 @@ class Fabric:
         """
         check_identifier(project, "project")
         _check_number("last", last)
+        _check_name(name)
         kept = self._store.newest(project, last, name=name)[::-1]
         return Trend(
             project=project, metrics=tuple(_metric_trend(metric, kept) for metric in METRICS)
@@ -174,13 +178,24 @@ def _address(project: str, suite_id: str) -> tuple[str, str]:
     return check_identifier(project, "project"), check_identifier(suite_id, "suite_id")
 
 
-def _check_number(name: str, number: int) -> None:
-    if not 1 <= number <= MAX_LISTED:
+def _check_number(name: str, number: Any, *, least: int = 1, most: int = MAX_LISTED) -> None:
+    if type(number) is not int or not least <= number <= most:
         raise InvalidSuite(
-            f"`{name}` must be a whole number from 1 to {MAX_LISTED}.",
+            f"`{name}` must be a whole number from {least} to {most}.",
             param=name,
             code="invalid_parameter",
         )
+
+
+def _check_name(name: Any) -> None:
+    if name is None:
+        return
+    try:
+        usable = isinstance(name, str) and bool(name.encode())
+    except UnicodeEncodeError:
+        usable = False
+    if not usable:
+        raise InvalidSuite("`name` must be a text.", param="name", code="invalid_parameter")
 
 
 def _metric_trend(metric: str, kept: Sequence[StoredSuite]) -> MetricTrend:

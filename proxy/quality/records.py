@@ -234,7 +234,11 @@ def validated_suite(suite: TestSuite | Mapping[str, Any], project: str) -> TestS
         InvalidSuite: It is no suite, or one of another project.
     """
     # Made by `model_construct` or `model_copy`, one of the class may still be wrong.
-    data = suite.model_dump() if isinstance(suite, TestSuite) else dict(suite)
+    data: Any = suite
+    if isinstance(suite, TestSuite):
+        data = suite.model_dump()
+    elif isinstance(suite, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  who knows
+        data = dict(suite)
     return _of_project(_suite(data), project)
 
 

@@ -235,3 +235,29 @@ def test_pytest_does_not_take_the_models_for_tests():
 
 def test_everything_that_is_offered_is_there():
     assert all(hasattr(quality_fabric, name) for name in quality_fabric.__all__)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"limit": "5"},
+        {"limit": 0},
+        {"limit": True},
+        {"before": -1},
+        {"before": 2**70},
+        {"before": "x"},
+        {"name": "\ud800"},
+        {"name": 5},
+        {"name": ""},
+    ],
+)
+async def test_an_odd_question_is_refused_by_a_file_too(tmp_path: Path, wrong: dict[str, Any]):
+    client = QualityFabricClient(project="shop", database=tmp_path / "quality.db")
+    with pytest.raises(InvalidSuite):
+        await client.history(**wrong)
+
+
+async def test_what_is_no_suite_is_refused(tmp_path: Path):
+    client: Any = QualityFabricClient(project="shop", database=tmp_path / "quality.db")
+    with pytest.raises(InvalidSuite):
+        await client.submit_test_suite(5)
