@@ -1,30 +1,46 @@
-"""`explain`: where a request would go, and why."""
+"""`explain`: where a request would go, and why.
+
+It calls nobody, unless `--url` names a running server, whose live gates count then.
+"""
 
 import argparse
+import asyncio
+from collections.abc import Mapping
+from typing import Any, cast
+
+import msgspec
 
 from policy.decision import Decision, decide
 from policy.live_gate_rules import LiveGateRules
 from policy.personas import apply
 from policy.quality_gates import METRICS
+from policy.schema import Policy, Timeouts
 from proxy.availability import available
 from proxy.cli.check import plain_request
 from proxy.cli.request_file import read_request
 from proxy.cli.table import columns
+from proxy.http import HttpClient, HttpStatusError, HttpTransport
 from proxy.service import load_configuration
-from translators.errors import NoProvider
+from proxy.ticker import Ticker
+from translators.errors import ExecutionPlatformError, NoProvider
+from translators.json import UNREADABLE
 from translators.wire.request import ChatCompletionRequest
 
 __all__ = ["run"]
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the decision; return 1 if there is no provider."""
+    """Print the decision; return 1 if there is no provider, or no answer of the server."""
     configuration = load_configuration()
     policy = configuration.policy
     chat = _request(options.request, options.persona)
     reasons = available(policy, configuration.environment, sandbox=configuration.settings.sandbox)
     try:
-        decision = decide(chat, policy, reasons)
+        gates: Mapping[str, Any] = {}
+        if options.url:
+            key = configuration.environment.get("EP_API_KEY") or "none"
+            gates = asyncio.run(_gates(options.url, key, options.persona))
+        decision = decide(chat, policy, reasons, _held(gates, options.persona, policy))
     except NoProvider as error:
         print(f"Nobody can serve this: it would be refused with status {error.status_hint}.")
         print(error.message)
@@ -34,7 +50,10 @@ def run(options: argparse.Namespace) -> int:
     if policy.live_gates.enabled and persona is not None:
         print("\nLive gates are on")
         print(f"  {_in_words(policy.live_gates)}")
-        print("  a running server says in `GET /readyz` whom it passes over")
+        for target, gate in gates.items():
+            print(f"  {target}: {gate['state']}, {gate['attempts']} attempts in the window")
+        if not options.url:
+            print("  `--url` asks a running server whom it passes over; so does `GET /readyz`")
     if persona is not None:
         applied = apply(chat, persona)
         added = [n for n in persona.parameters if getattr(chat, n) is None]
@@ -43,6 +62,45 @@ def run(options: argparse.Namespace) -> int:
         for name in added:
             print(f"  {name}: {getattr(applied, name)}")
     return 0
+
+
+async def _gates(url: str, key: str, persona: str) -> Mapping[str, Any]:
+    """Return the live gates of a persona, as a running server has them.
+
+    Raises:
+        ExecutionPlatformError: It does not say.
+    """
+    ticker = Ticker()
+    client = HttpClient(ticker)
+    base = url.rstrip("/").removesuffix("/v1")
+    server = HttpTransport(client, base, {"authorization": f"Bearer {key}"}, "", Timeouts())
+    try:
+        body = await server.get("/readyz", {})
+    except HttpStatusError as error:
+        body = error.body
+    finally:
+        await client.aclose()
+        ticker.close()
+    try:
+        personas = cast("dict[str, Any]", msgspec.json.decode(body))["personas"]
+        return cast("dict[str, Any]", personas).get(persona, {}).get("live_gates", {})
+    except (*UNREADABLE, KeyError, TypeError, AttributeError):
+        raise ExecutionPlatformError(
+            f"The server at {base} does not tell its gates: it is none of ours, or wants a client "
+            "key in EP_API_KEY."
+        ) from None
+
+
+def _held(gates: Mapping[str, Any], persona: str, policy: Policy) -> Mapping[tuple[str, str], str]:
+    held: dict[tuple[str, str], str] = {}
+    candidates = list(policy.candidates.get(persona, ()))
+    if policy.last_resort is not None:
+        candidates.append(policy.last_resort)
+    for target in (candidate.target for candidate in candidates):
+        gate = gates.get(target.provider) or gates.get(f"{target.provider}/{target.model}")
+        if gate is not None and gate["state"] != "closed":
+            held[target.provider, target.model] = str(gate.get("detail") or gate["state"])
+    return held
 
 
 def _in_words(rules: LiveGateRules) -> str:

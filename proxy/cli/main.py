@@ -110,6 +110,11 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument(
         "--request", metavar="FILE", help="JSON body of a request (- for standard input)"
     )
+    explain.add_argument(
+        "--url",
+        help="a running server, which is asked whom it passes over now (its live gates); its "
+        "client key is read from EP_API_KEY",
+    )
     _models_options(command("models", "list a provider's models, as its API describes them"))
     _tokens_options(
         command("tokens", "count the tokens of a request's prompt, by asking its provider")

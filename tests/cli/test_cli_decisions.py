@@ -171,7 +171,7 @@ def test_explain_says_what_live_gates_do_in_a_running_server(run: Run, tmp_path:
     assert done.status == 0
     assert "Live gates are on" in done.out
     assert "success_rate >= 90 %, over 90 s and from 20 attempts on" in done.out
-    assert "GET /readyz" in done.out
+    assert "`--url` asks a running server" in done.out
     assert "Live gates" not in run("explain", "architect", "--sandbox").out
 
 

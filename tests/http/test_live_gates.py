@@ -8,7 +8,7 @@ import pytest
 
 from tests.http.wire import Upstream, assert_error, chat, eventually, new_client, unique
 from tests.providers import UPSTREAM_KEY, standard_policy
-from tests.serving import Proxy, SandboxProcess
+from tests.serving import Proxy, SandboxProcess, run_to_end
 
 FAIL = '[sandbox provider=anthropic fail=529] [sandbox say="all is well"]'
 BREAK = '[sandbox provider=anthropic cut=5] [sandbox say="all is well and goes on and on"]'
@@ -270,3 +270,21 @@ async def test_without_the_key_nothing_changes(
         writer = (await _ready(server))["personas"]["writer"]
         assert writer == {"status": "ok", "provider": "anthropic"}
         assert "Live gate" not in server.log()
+
+
+async def test_explain_asks_a_server_whom_it_passes_over(providers: SandboxProcess):
+    policy = _policy(providers, "writer", cooldown=600)
+    with _serving(policy) as proxy:
+        env = {"EP_POLICY": str(proxy.policy_file), "UPSTREAM_KEY": UPSTREAM_KEY}
+        asked = ("explain", "writer", "--url", proxy.url)
+        before = await asyncio.to_thread(run_to_end, *asked, env=env)
+        assert "Chosen     anthropic" in before.stdout
+        await _open(proxy, "writer")
+        after = await asyncio.to_thread(run_to_end, *asked, env=env)
+        assert "Chosen     openai" in after.stdout
+        assert "success_rate is 0 %" in after.stdout
+        assert "anthropic: open" in after.stdout
+        await asyncio.to_thread(proxy.stop)
+        gone = await asyncio.to_thread(run_to_end, *asked, env=env)
+        assert gone.returncode == 1
+        assert "cannot be reached" in gone.stdout + gone.stderr
