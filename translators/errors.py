@@ -75,6 +75,9 @@ class ExecutionPlatformError(Exception):
         param: The request parameter at fault, for instance `messages[0].content`, or None.
         status_hint: The HTTP status to answer with when nothing was sent yet.
         retry_after: Seconds after which a retry may succeed, or None.
+        status: The HTTP status of whoever refused it: the provider, or a running proxy; or None.
+        provider: The name of the provider that failed, or None where none was asked.
+        request_id: The id under which the request is found in a log, or None.
     """
 
     type = "server_error"
@@ -82,6 +85,9 @@ class ExecutionPlatformError(Exception):
     code: str | None = None
     param: str | None = None
     retry_after: float | None = None
+    status: int | None = None
+    provider: str | None = None
+    request_id: str | None = None
 
     def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
