@@ -105,15 +105,8 @@ def _parser() -> argparse.ArgumentParser:
     command("check", "validate policy and environment; say what each persona would use, and why")
     _doctor_options(command("doctor", "say what keeps it from working, and what to do about it"))
     command("personas", "list the personas")
-    explain = command("explain", "say where a request would go, and why, without calling anybody")
-    explain.add_argument("persona", help="the persona, as in the request's `model`")
-    explain.add_argument(
-        "--request", metavar="FILE", help="JSON body of a request (- for standard input)"
-    )
-    explain.add_argument(
-        "--url",
-        help="a running server, which is asked whom it passes over now (its live gates); its "
-        "client key is read from EP_API_KEY",
+    _explain_options(
+        command("explain", "say where a request would go, and why, without calling anybody")
     )
     _models_options(command("models", "list a provider's models, as its API describes them"))
     _tokens_options(
@@ -156,6 +149,18 @@ def _doctor_options(doctor: argparse.ArgumentParser) -> None:
         "--all", action="store_true", help="also the providers that no persona can reach"
     )
     doctor.add_argument("--json", action="store_true", help="one JSON document")
+
+
+def _explain_options(explain: argparse.ArgumentParser) -> None:
+    explain.add_argument("persona", help="the persona, as in the request's `model`")
+    explain.add_argument(
+        "--request", metavar="FILE", help="JSON body of a request (- for standard input)"
+    )
+    explain.add_argument(
+        "--url",
+        help="a running server, which is asked whom it passes over now (its live gates); its "
+        "client key is read from EP_API_KEY",
+    )
 
 
 def _models_options(models: argparse.ArgumentParser) -> None:
