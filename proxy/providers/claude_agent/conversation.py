@@ -74,6 +74,7 @@ class Conversation:
         self._messages: AsyncGenerator[Message] | None = None
         self._reading = False
         self.beginning: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._first: asyncio.Task[Block | None] | None = None
 
     async def begin(self) -> None:
@@ -148,8 +149,13 @@ class Conversation:
         return self._channel.busy
 
     async def close(self) -> None:
-        """End the process, and what the SDK runs for it."""
+        """End the process, and what the SDK runs for it; once begun, this is not cancelled."""
         self.kill()
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
         try:
             if self.beginning is not None:
                 # Two at a time are too many for the SDK.

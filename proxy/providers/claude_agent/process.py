@@ -66,7 +66,7 @@ class CliProcess:
         parked: bool,
         agent: AgentRow | None,
     ) -> None:
-        self._transport, process = started
+        self._transport, process, self._exited = started
         self._process = process
         self._places = places
         self._told = told
@@ -189,7 +189,7 @@ class CliProcess:
 
     async def gone(self) -> None:
         """Return when it has ended, whoever has ended it."""
-        await self._process.wait()
+        await self._exited.wait()
 
     def forget(self) -> None:
         """Remove the files that told it its request: it has read them."""
@@ -200,7 +200,7 @@ class CliProcess:
         """Wait a while until it has ended and all its complaints are read; then kill it."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_REAP_SECONDS):
-                await self._process.wait()
+                await self._exited.wait()
                 await asyncio.wait([self._listening])
         self.kill()
 
@@ -212,7 +212,7 @@ class CliProcess:
                 self._process.terminate()
         with suppress(TimeoutError):
             async with asyncio.timeout(ENDING_SECONDS):
-                await self._process.wait()
+                await self._exited.wait()
         self.kill()
 
     def kill(self) -> None:
@@ -230,18 +230,22 @@ class CliProcess:
         await asyncio.shield(self._closed)
 
     async def _close(self) -> None:
-        # Its pipes would stay open while there is something in them that nobody has read, or while
-        # somebody else holds their other end; and it would not count as gone.
-        self._transport.close()
-        self._listening.cancel()
-        await asyncio.wait([self._listening])
         try:
             async with asyncio.timeout(_REAP_SECONDS):
+                # Not with `wait`, which waits for its pipes, too: those stay open while there is
+                # something in them that nobody has read, or somebody else holds their other end.
+                # They are closed only then: closing looks for the process's end, and would take
+                # it away from whoever is to be told.
+                await self._exited.wait()
+                self._transport.close()
                 await self._process.wait()
         except TimeoutError:
+            self._transport.close()
             _logger.warning(
                 "A process of the Claude CLI (%d) was killed and does not end.", self.pid
             )
+        self._listening.cancel()
+        await asyncio.wait([self._listening])
         await asyncio.to_thread(self._clear)
 
     def _clear(self) -> None:
@@ -259,14 +263,25 @@ class CliProcess:
             self._complaints.append(piece[-_COMPLAINT:])
 
 
-_Started = tuple[asyncio.SubprocessTransport, Process]
+_Started = tuple[asyncio.SubprocessTransport, Process, asyncio.Event]
+"""With what is set when the process has ended, whoever holds its pipes."""
+
+
+class _Streams(SubprocessStreamProtocol):
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(limit=_PIECE, loop=loop)
+        self.exited = asyncio.Event()
+
+    def process_exited(self) -> None:
+        self.exited.set()
+        super().process_exited()
 
 
 async def _start(program: list[str], *, cwd: Path, env: Mapping[str, str]) -> _Started:
     """Start a program; asyncio's own function for it gives nobody the transport, to close it."""
     loop = asyncio.get_running_loop()
     transport, protocol = await loop.subprocess_exec(
-        lambda: SubprocessStreamProtocol(limit=_PIECE, loop=loop),
+        lambda: _Streams(loop),
         *program,
         stdin=PIPE,
         stdout=PIPE,
@@ -275,7 +290,7 @@ async def _start(program: list[str], *, cwd: Path, env: Mapping[str, str]) -> _S
         env=env,
         start_new_session=True,
     )
-    return transport, Process(transport, protocol, loop)
+    return transport, Process(transport, protocol, loop), protocol.exited
 
 
 def _frame(line: bytearray) -> Frame | None:
