@@ -208,7 +208,7 @@ class Engine:
             target = decision.targets[askable[0]]
             if not self._watched(decision, target):
                 return askable, None
-            entry = self._entry(decision, target, force=decision.gates_set_aside)
+            entry = gates.admit(decision.persona, target, force=decision.gates_set_aside)
             if entry is not None:
                 if entry.probe:
                     route_events.probed(exchange, target)
@@ -219,7 +219,8 @@ class Engine:
         if exchange.attempts:
             return None
         route_events.gates_set_aside(exchange)
-        return kept_from, self._entry(decision, decision.targets[kept_from[0]], force=True)
+        first = decision.targets[kept_from[0]]
+        return kept_from, gates.admit(decision.persona, first, force=True)
 
     def _entry(self, decision: Decision, target: Target, *, force: bool) -> Entry | None:
         """Return what lets an attempt in; None, and nobody asks for it, where no gate watches."""

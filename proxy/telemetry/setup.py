@@ -17,6 +17,7 @@ __all__ = [
     "check_telemetry",
     "create_telemetry",
     "otlp_endpoint",
+    "traces_url",
     "wants_telemetry",
 ]
 
@@ -59,10 +60,16 @@ def check_telemetry(environment: Mapping[str, str]) -> None:
 
 
 def otlp_endpoint(environment: Mapping[str, str]) -> str | None:
-    """Return where the exporter sends traces to, as far as the host; None: to nobody."""
+    """Return where the exporter sends traces to; None: to nobody."""
     if not wants_telemetry(environment) or _asked_for(environment)[0] != "otlp":
         return None
-    return _first(environment, _ENDPOINTS[::-1]) or "http://localhost:4318"
+    return traces_url(environment)
+
+
+def traces_url(environment: Mapping[str, str]) -> str:
+    """Return the address that traces are posted to, over HTTP."""
+    base, whole = (environment.get(name) for name in _ENDPOINTS)
+    return whole or f"{(base or 'http://localhost:4318').removesuffix('/')}/v1/traces"
 
 
 def create_telemetry(environment: Mapping[str, str]) -> Telemetry:

@@ -24,6 +24,7 @@ from tests.claude_agent.test_chat import TOOLS
 from tests.claude_agent.test_fidelity import IMAGES
 from tests.claude_agent.test_isolation import CANARY as CLAUDE_MD
 from tests.claude_agent.test_isolation import plant
+from tests.http.agent_server import runs
 from translators.errors import ProviderError, TranslationError
 
 pytestmark = NEEDS_CLI
@@ -400,7 +401,7 @@ async def test_whoever_leaves_leaves_no_command_running(folder: Path):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await until(lambda: not _runs(shell), SECOND)
+        await until(lambda: not runs(shell), SECOND)
     assert sorted(os.listdir(folder)) == ["link.txt", "note.txt", "pid"]
 
 
@@ -420,10 +421,3 @@ async def test_the_end_of_the_server_ends_a_run_that_is_being_read(folder: Path)
         await agent.transport.aclose()
         with pytest.raises(ProviderError):
             await task
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

@@ -15,6 +15,7 @@ import pytest
 from proxy.call import Call
 from proxy.providers.claude_agent.surroundings import PREFIX
 from tests.claude_agent.running import NEEDS_CLI, Agent, children, leftovers, running
+from tests.http.agent_server import runs
 from tests.serving import ROOT
 from translators.errors import ProviderError
 
@@ -117,15 +118,7 @@ async def test_what_the_cli_started_goes_with_it(tmp_path: Path):
         with pytest.raises(asyncio.CancelledError):
             await task
     child = int(note.read_text())
-    await until(lambda: not _runs(child), SECOND)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"  # An orphan is reaped by init, whenever init does that.
+    await until(lambda: not runs(child), SECOND)
 
 
 async def test_many_requests_in_a_row_leave_nothing(agent: Agent):
@@ -167,7 +160,7 @@ async def test_a_crash_of_ours_is_cleared_up_after():
     pid = int(crashed.stdout)
     async with running() as agent:
         agent.transport.start()
-        await until(lambda: not _runs(pid), 10)
+        await until(lambda: not runs(pid), 10)
         await until(lambda: not _left_by(pid), 10)
 
 

@@ -150,6 +150,15 @@ def test_a_tool_is_known_before_the_cli_hears_of_it(cut: int):
     assert call.had_effects
 
 
+def test_a_tool_is_known_by_bytes_that_come_one_by_one():
+    door, call = Gate(cast("HttpTransport", None), has_key=True).door(), Call()
+    door.expect(told(), call, calls=2)
+    for byte in b'{"type":"tool_use"':
+        assert not call.had_effects
+        door.passes(bytes([byte]))
+    assert call.had_effects
+
+
 def test_a_clients_tool_has_no_effects():
     door, call = Gate(cast("HttpTransport", None), has_key=True).door(), Call()
     door.expect(told(), call)

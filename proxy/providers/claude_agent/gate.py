@@ -266,14 +266,14 @@ class Door:
         if self._left <= 0 or self._told is None:
             self.exhausted = self._told is not None
             return False
-        self._left -= 1
-        if (what := await self._difference(body, self._told)) is not None:
-            if self.admitted.is_set():
-                # Not the CLI's next call, but what one of its tools makes of our address.
-                self._left += 1
-            else:
-                self.fail(UnknownCli.left_out(what))
+        what = await self._difference(body, self._told)
+        if what is not None and not self.admitted.is_set():
+            self.fail(UnknownCli.left_out(what))
+        if what is not None or self._left <= 0:
+            # Not the CLI's next call, but what one of its tools makes of our address; or the door
+            # was shut while we looked.
             return False
+        self._left -= 1
         if not self._runs:
             self._told = None
         self.answered = False
@@ -289,8 +289,9 @@ class Door:
     def passes(self, piece: bytes) -> None:
         """Look at a piece of an answer before the CLI gets it: what it says may be done at once."""
         if self._runs and not self.call.had_effects:
-            self.call.had_effects = _CALL in self._tail + piece
-            self._tail = piece[-len(_CALL) :]
+            seen = self._tail + piece
+            self.call.had_effects = _CALL in seen
+            self._tail = seen[-len(_CALL) :]
 
     def fail(self, error: "HttpStatusError | ProviderError") -> None:
         """Say why a call failed; the first one counts."""

@@ -14,6 +14,8 @@ from importlib import import_module
 from typing import Any, Final
 from urllib.parse import unquote
 
+from proxy.telemetry.setup import traces_url
+
 __all__ = ["MAX_REPORT", "Expected", "OtlpRelay", "Post"]
 
 Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[int]]
@@ -25,7 +27,6 @@ MAX_REPORT: Final = 4 * 1024 * 1024
 MOST: Final = 32
 """Reports that are on their way at the same time."""
 
-_DEFAULT_ENDPOINT: Final = "http://localhost:4318"
 _DEFAULT_SECONDS: Final = 10.0
 _LAST_SECONDS: Final = 2.0
 
@@ -60,7 +61,7 @@ class OtlpRelay:
     """
 
     def __init__(self, ours: Mapping[str, str], post: Post) -> None:
-        self._url = _endpoint(ours)
+        self._url = traces_url(ours)
         self._headers = {**_headers(ours), "content-type": "application/x-protobuf"}
         self._seconds = _timeout(ours)
         self._post = post
@@ -133,13 +134,6 @@ def _admitted(body: bytes, traceparent: str, expected: Expected) -> tuple[bytes 
     return guests.admitted(
         body, traceparent=traceparent, history=expected.history, tools=expected.tools
     )
-
-
-def _endpoint(ours: Mapping[str, str]) -> str:
-    if url := ours.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"):
-        return url
-    base = ours.get("OTEL_EXPORTER_OTLP_ENDPOINT") or _DEFAULT_ENDPOINT
-    return f"{base.removesuffix('/')}/v1/traces"
 
 
 def _headers(ours: Mapping[str, str]) -> dict[str, str]:
