@@ -13,6 +13,7 @@ from proxy.exchange import Exchange
 from proxy.live_gates import Entry
 from proxy.reasoning_store import NO_REASONING_STORE, ReasoningStore, in_realm
 from proxy.telemetry.spans import AttemptEnd, AttemptStart
+from proxy.trail import AttemptRecord
 from translators.errors import (
     ExecutionPlatformError,
     ProviderError,
@@ -46,7 +47,7 @@ class Attempt:
     """
 
     __slots__ = (
-        *("_began", "_check", "_ended", "_kept", "_span", "_started"),
+        *("_began", "_check", "_ended", "_kept", "_reason", "_row", "_span", "_started"),
         *("call", "entry", "exchange", "outcome", "realm", "store", "target"),
     )
 
@@ -67,11 +68,13 @@ class Attempt:
         self.exchange = exchange
         self._ended = False
         self._check = check
+        self._row = row
+        self._reason = reason
         self.store: ReasoningStore = NO_REASONING_STORE
         self.realm = ""
         self._kept: frozenset[str] = frozenset()
         self._started = time.perf_counter()
-        self._began = 0.0
+        self._began: float | None = None
         self.entry: Entry | None = None
         self.target = target
         self.outcome: Outcome | None = None
@@ -113,8 +116,8 @@ class Attempt:
     def begun(self) -> None:
         """Say that the commit point is reached."""
         self._wait_is_over()
-        self._began = time.perf_counter() - self._started
-        self._span.first_chunk(self._began)
+        self._began = began = time.perf_counter() - self._started
+        self._span.first_chunk(began)
         self.exchange.begun()
 
     def keep_reasoning(self) -> None:
@@ -163,7 +166,7 @@ class Attempt:
             # Who stops to read behind the finish reason has had the whole answer.
             whole = self.outcome is not None and self.outcome.finish_reason is not None
             completed = end_reason == "completed" or (error is None and whole)
-            self.entry.end(completed=completed, error=error, seconds=self._began)
+            self.entry.end(completed=completed, error=error, seconds=self._began or 0.0)
         self._span.end(
             AttemptEnd(
                 call=self.call,
@@ -172,6 +175,31 @@ class Attempt:
                 error=error,
                 chunks=exchange.chunks,
             )
+        )
+        exchange.trail.append(self._record(end_reason, error))
+
+    def _record(self, end_reason: str, error: ExecutionPlatformError | None) -> AttemptRecord:
+        call, outcome, exchange = self.call, self.outcome, self.exchange
+        return AttemptRecord(
+            number=exchange.attempts,
+            reason=self._reason,
+            provider=self.target.provider,
+            model=self.target.model,
+            dialect=call.dialect or self._row.dialect,
+            started=self._started,
+            first_chunk=self._began,
+            seconds=time.perf_counter() - self._started,
+            status=call.status,
+            request_id=call.request_id,
+            follow_ups=call.follow_ups,
+            report=exchange.report,
+            end_reason=end_reason,
+            error=error,
+            served_by=outcome.model if outcome else None,
+            finish_reason=outcome.finish_reason if outcome else None,
+            usage=outcome.usage if outcome else None,
+            chunks=exchange.chunks,
+            agent=call.agent,
         )
 
     def _wait_is_over(self) -> None:

@@ -10,6 +10,7 @@ from policy.schema import Target
 from proxy.cache_use import ANY_ANSWER, CacheControl, CacheUse
 from proxy.media.addresses import MediaProblem
 from proxy.telemetry.spans import NO_TELEMETRY, RequestSpan
+from proxy.trail import AttemptRecord
 from translators.errors import ExecutionPlatformError, ProviderError
 from translators.fidelity import Report
 from translators.media import Media
@@ -65,6 +66,7 @@ class Exchange:
             answer has begun.
         restored: Calls of the conversation whose reasoning was put back for this provider.
         attempts: Calls of providers so far.
+        trail: What became of those that are over.
         waited: Seconds spent waiting for providers until the answer began.
         committed: `time.perf_counter()` when the answer began.
         outcome: What is known of the answer.
@@ -96,6 +98,7 @@ class Exchange:
     recalled: Mapping[str, Any] | None = field(default=None, repr=False)
     restored: int = 0
     attempts: int = 0
+    trail: list[AttemptRecord] = field(default_factory=list[AttemptRecord])
     waited: float = 0.0
     committed: float | None = None
     outcome: Outcome | None = None

@@ -19,6 +19,7 @@ from proxy.config import ConfigurationError
 from proxy.connection import Connection
 from proxy.hangup import has_terminal
 from proxy.service import Configuration, access_of
+from proxy.workers import worker_folder
 
 __all__ = ["LOG_FORMAT", "bind", "run"]
 
@@ -154,6 +155,7 @@ def run(
     )
     if several:
         on_started()
-        _Workers(config, sockets=[listener]).run()
+        with worker_folder():
+            _Workers(config, sockets=[listener]).run()
     else:
         _Server(config, on_started).run(sockets=[listener])
