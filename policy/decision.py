@@ -12,7 +12,7 @@ from policy.spelling import did_you_mean
 from translators.errors import NoProvider, UnknownPersona
 from translators.wire.request import ChatCompletionRequest
 
-__all__ = ["NONE_HELD", "Decision", "Rejection", "Target", "decide"]
+__all__ = ["NONE_HELD", "Decision", "NobodyQualifies", "Rejection", "Target", "decide"]
 
 # A client's `model` is repeated in an error only so far.
 _LONGEST_NAME = 64
@@ -73,6 +73,23 @@ class Decision:
         )
 
 
+class NobodyQualifies(NoProvider):
+    """No candidate can serve the request.
+
+    Attributes:
+        rejected: All candidates, in the order of preference, each with the reason.
+        required: What the request needs, each with the reason or the parameter.
+    """
+
+    def __init__(
+        self, message: str, rejected: tuple[Rejection, ...], required: Mapping[str, str]
+    ) -> None:
+        unavailable = any(rejection.reason == "unavailable" for rejection in rejected)
+        super().__init__(message, unavailable=unavailable)
+        self.rejected = rejected
+        self.required = required
+
+
 _SET_ASIDE = "all that qualify fail their live gates, and are asked all the same"
 
 NONE_HELD: Final[Mapping[tuple[str, str], str]] = {}
@@ -96,7 +113,7 @@ def decide(
 
     Raises:
         UnknownPersona: `model` names none.
-        NoProvider: Nobody can serve it; says for each candidate what is missing.
+        NobodyQualifies: Nobody can serve it; says for each candidate what is missing.
     """
     name = chat.model
     candidates = _candidates(name, policy)
@@ -114,7 +131,7 @@ def decide(
         if (why := held.get((target.provider, target.model))) is not None:
             rejected.append(Rejection(target.provider, target.model, "gate", (), why))
     if not qualified:
-        raise _no_provider(name, rejected, required)
+        raise _nobody(name, rejected, required)
     passing = tuple(t for t in qualified if (t.provider, t.model) not in held)
     stopped = tuple(t for t in qualified if (t.provider, t.model) in held)
     reason = _reason(name, passing or stopped, candidates, policy)
@@ -211,7 +228,7 @@ def _shown(name: str) -> str:
     return printable + "…" if len(name) > _LONGEST_NAME else printable
 
 
-def _no_provider(name: str, rejected: list[Rejection], required: Mapping[str, str]) -> NoProvider:
+def _nobody(name: str, rejected: list[Rejection], required: Mapping[str, str]) -> NobodyQualifies:
     text = f"No provider satisfies requirements for persona '{_shown(name)}'"
     if required:
         needs = ", ".join(f"{capability} ({why})" for capability, why in required.items())
@@ -219,10 +236,7 @@ def _no_provider(name: str, rejected: list[Rejection], required: Mapping[str, st
     candidates = "; ".join(
         f"`{rejection.provider}` ({rejection.model}): {rejection.detail}" for rejection in rejected
     )
-    error = NoProvider(
-        f"{text}. Candidates: {candidates}.",
-        unavailable=any(rejection.reason == "unavailable" for rejection in rejected),
-    )
+    error = NobodyQualifies(f"{text}. Candidates: {candidates}.", tuple(rejected), required)
     error.param = _param_at_fault(rejected, required)
     return error
 

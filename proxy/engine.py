@@ -14,7 +14,7 @@ from functools import partial
 from types import TracebackType
 from typing import TypeVar
 
-from policy.decision import NONE_HELD, Decision, decide
+from policy.decision import NONE_HELD, Decision, NobodyQualifies, decide
 from policy.fallback import next_step
 from policy.schema import Policy, Target
 from proxy import route_events
@@ -84,9 +84,14 @@ class Engine:
                 code="model_not_allowed",
                 status=403,
             )
+        began = time.time_ns()
         held = NONE_HELD if self.gates is None else self.gates.held(chat.model)
-        exchange.decision = decision = decide(chat, self.policy, self.availability, held)
-        route_events.decided(exchange, decision)
+        try:
+            exchange.decision = decision = decide(chat, self.policy, self.availability, held)
+        except NobodyQualifies as error:
+            route_events.nobody_qualifies(exchange, error, began)
+            raise
+        route_events.decided(exchange, decision, began)
         return decision
 
     async def complete(self, exchange: Exchange) -> Completion:
@@ -127,6 +132,7 @@ class Engine:
             exchange.error = error
             raise
         finally:
+            exchange.route.end()
             exchange.let_media_go()
 
     async def _try_targets(
@@ -139,7 +145,11 @@ class Engine:
             (position, prepared), entry = entered
             target = decision.targets[position]
             following: _Askable | None = None
-            reason = "fallback" if exchange.attempts else "initial"
+            looked = False
+            reason = "initial"
+            if exchange.attempts:
+                reason = "fallback"
+                route_events.fell_back(exchange)
             while True:
                 attempt = self._attempt(exchange, target, prepared, reason)
                 attempt.entry = entry
@@ -154,10 +164,10 @@ class Engine:
                 except ProviderError as error:
                     error.provider = target.provider
                     failure = error
-                # Only now: most requests need one target, and translating costs time.
-                following = following or await self._next_askable(
-                    exchange, decision, position + 1, refusals
-                )
+                if not looked:
+                    # Only now: most requests need one target, and translating costs time.
+                    following = await self._next_askable(exchange, decision, position + 1, refusals)
+                    looked = True
                 if not await self._try_again(
                     exchange, failure, reason, more_targets=following is not None
                 ):
@@ -176,6 +186,7 @@ class Engine:
     def _attempt(
         self, exchange: Exchange, target: Target, prepared: Prepared, reason: str
     ) -> Attempt:
+        exchange.route.selected(target.provider, target.model)
         attempt = Attempt(
             exchange,
             target,

@@ -9,7 +9,7 @@ from policy.decision import Decision
 from policy.schema import Target
 from proxy.cache_use import ANY_ANSWER, CacheControl, CacheUse
 from proxy.media.addresses import MediaProblem
-from proxy.telemetry.spans import NO_TELEMETRY, RequestSpan
+from proxy.telemetry.spans import NO_ROUTE, NO_TELEMETRY, RequestSpan, RouteSpan
 from proxy.trail import AttemptRecord
 from translators.errors import ExecutionPlatformError, ProviderError
 from translators.fidelity import Report
@@ -51,6 +51,7 @@ class Exchange:
         strict: Refuse a request of which a provider would ignore something.
         cache_control: What the client says of kept answers.
         span: The request's span.
+        route: The span of the decision where the request goes, once there is one.
         generation: Of the policy that serves it: its number.
         media: What was fetched for it, or why it could not be, by address.
         holds: Give back the memory that was taken for them.
@@ -85,6 +86,7 @@ class Exchange:
     strict: bool = False
     cache_control: CacheControl = ANY_ANSWER
     span: RequestSpan = field(default_factory=lambda: NO_TELEMETRY.request({}))
+    route: RouteSpan = NO_ROUTE
     generation: int = 1
     media: dict[str, Media | MediaProblem] = field(default_factory=dict[str, Media | MediaProblem])
     holds: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]], repr=False)
@@ -181,6 +183,8 @@ class Exchange:
             attributes["ep.cache"] = self.cache.word
             if self.cache.why_not is not None:
                 attributes["ep.cache.why_not"] = self.cache.why_not
+        if any(attempt.reason == "fallback" for attempt in self.trail):
+            attributes["ep.fallback"] = True
         if self.restored:
             attributes["ep.reasoning.restored"] = self.restored
         return attributes

@@ -77,7 +77,9 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         service = Service.of(scope)
-        state = RequestState(_request_id(scope), service.telemetry.request(scope))
+        tracing = service.generation.engine.policy.tracing
+        span = service.telemetry.request(scope, tracing.inbound)
+        state = RequestState(_request_id(scope), span)
         scope[_KEY] = state
         headers = [(b"x-request-id", state.request_id.encode())]
         if state.span.traceresponse is not None:

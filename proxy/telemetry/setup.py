@@ -7,6 +7,7 @@ no cost otherwise; the SDK is not even imported then.
 
 import importlib
 from collections.abc import Mapping
+from importlib.metadata import entry_points
 from typing import Any
 
 from proxy import __version__
@@ -47,6 +48,7 @@ def check_telemetry(environment: Mapping[str, str]) -> None:
     """
     if not wants_telemetry(environment):
         return
+    _check_propagators(environment.get("OTEL_PROPAGATORS", ""))
     exporter, protocol = _asked_for(environment)
     if exporter not in ("otlp", "console"):
         raise TelemetryError(
@@ -57,6 +59,18 @@ def check_telemetry(environment: Mapping[str, str]) -> None:
             f"OTEL_EXPORTER_OTLP_PROTOCOL is `{protocol}`, but only `http/protobuf` is built "
             "in. Jaeger and the collector take it on port 4318."
         )
+
+
+def _check_propagators(names: str) -> None:
+    for name in filter(None, (name.strip() for name in names.split(","))):
+        if name not in ("tracecontext", "baggage", "none") and not entry_points(
+            group="opentelemetry_propagator", name=name
+        ):
+            raise TelemetryError(
+                f"OTEL_PROPAGATORS names `{name}`, which is not installed; `tracecontext`, "
+                "`baggage` and `none` are built in, others come with packages such as "
+                "opentelemetry-propagator-b3."
+            )
 
 
 def otlp_endpoint(environment: Mapping[str, str]) -> str | None:

@@ -4,25 +4,49 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from policy.tracing import Inbound
 from proxy.call import Call, ToolWatch
 from translators.errors import ExecutionPlatformError
 from translators.fidelity import Report
 from translators.protocol import Outcome
 
 __all__ = [
+    "NO_ROUTE",
     "NO_TELEMETRY",
     "AttemptEnd",
     "AttemptSpan",
     "AttemptStart",
     "Attributes",
+    "Headers",
     "NoTelemetry",
     "RequestSpan",
+    "RouteSpan",
+    "RouteStart",
     "Telemetry",
 ]
 
 Attributes = Mapping[str, str | bool | int | float | Sequence[str]]
 
 Headers = Sequence[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteStart:
+    """What is known when it was decided where a request may go.
+
+    Attributes:
+        persona: As the request names it.
+        candidates: How many providers and models there were.
+        required: What the request needs.
+        reason: Why the first target is the first; of a request that nobody can serve, why not.
+        began: When the decision was begun: nanoseconds since the epoch.
+    """
+
+    persona: str
+    candidates: int
+    required: Sequence[str]
+    reason: str
+    began: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +124,22 @@ class AttemptSpan(Protocol):
         ...
 
 
+class RouteSpan(Protocol):
+    """How it was decided whom to ask, until somebody has answered."""
+
+    def event(self, name: str, attributes: Attributes) -> None:
+        """Note something that bears on the decision."""
+        ...
+
+    def selected(self, provider: str, model: str) -> None:
+        """Say who is asked now; the last one stays."""
+        ...
+
+    def end(self) -> None:
+        """End the span, at the time of what was noted last."""
+        ...
+
+
 class RequestSpan(Protocol):
     """One request of a client."""
 
@@ -117,6 +157,10 @@ class RequestSpan(Protocol):
         """Note something that happened."""
         ...
 
+    def route(self, start: RouteStart) -> RouteSpan:
+        """Start the span of the decision, if there was something to decide."""
+        ...
+
     def attempt(self, start: AttemptStart) -> AttemptSpan:
         """Start the span of one call of a provider."""
         ...
@@ -129,8 +173,21 @@ class RequestSpan(Protocol):
 class Telemetry(Protocol):
     """Creates spans, and delivers them."""
 
-    def request(self, scope: Mapping[str, Any]) -> RequestSpan:
-        """Start the span of the request that an ASGI scope describes."""
+    def request(self, scope: Mapping[str, Any], policy: Inbound = "join") -> RequestSpan:
+        """Start the span of the request that an ASGI scope describes.
+
+        Args:
+            scope: Of the request.
+            policy: What the caller's trace context does.
+        """
+        ...
+
+    def call(self, headers: Headers) -> RequestSpan:
+        """Start the span of a call in this process.
+
+        Args:
+            headers: The trace context of the program that calls, as HTTP has it.
+        """
         ...
 
     async def shutdown(self) -> None:
@@ -150,12 +207,26 @@ class _NoAttempt:
         pass
 
 
+class _NoRoute:
+    def event(self, name: str, attributes: Attributes) -> None:
+        pass
+
+    def selected(self, provider: str, model: str) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+
 class _NoRequest:
     traceresponse: bytes | None = None
     trace_id: str | None = None
 
     def event(self, name: str, attributes: Attributes) -> None:
         pass
+
+    def route(self, start: RouteStart) -> RouteSpan:
+        return NO_ROUTE
 
     def attempt(self, start: AttemptStart) -> AttemptSpan:
         return _NO_ATTEMPT
@@ -167,7 +238,11 @@ class _NoRequest:
 class NoTelemetry:
     """Telemetry that is off: one shared object, nothing allocated."""
 
-    def request(self, scope: Mapping[str, Any]) -> RequestSpan:
+    def request(self, scope: Mapping[str, Any], policy: Inbound = "join") -> RequestSpan:
+        """Return a span that records nothing."""
+        return _NO_REQUEST
+
+    def call(self, headers: Headers) -> RequestSpan:
         """Return a span that records nothing."""
         return _NO_REQUEST
 
@@ -176,5 +251,6 @@ class NoTelemetry:
 
 
 _NO_ATTEMPT = _NoAttempt()
+NO_ROUTE = _NoRoute()
 _NO_REQUEST = _NoRequest()
 NO_TELEMETRY = NoTelemetry()

@@ -17,7 +17,7 @@ from tests.serving import wait_until
 
 __all__ = ["OtlpSink", "SinkSpan"]
 
-_KINDS = {2: "SERVER", 3: "CLIENT"}
+_KINDS = {1: "INTERNAL", 2: "SERVER", 3: "CLIENT"}
 
 
 @dataclass(frozen=True)
