@@ -1,4 +1,4 @@
-"""Spans through the OpenTelemetry SDK: the one module that imports it.
+"""Spans through OpenTelemetry's API; `records` is what stands behind it, or the SDK.
 
 The provider is ours alone, never the process's global one: libraries that trace whenever a
 global provider exists (the Anthropic SDK does) stay silent.
@@ -6,18 +6,19 @@ global provider exists (the Anthropic SDK does) stay silent.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from proxy.call import AgentFacts, ToolWatch
 from proxy.telemetry import attributes as names
+from proxy.telemetry.counts import DeliveryCounts
+from proxy.telemetry.records import SpanProvider
 from proxy.telemetry.spans import AttemptEnd, AttemptSpan, AttemptStart, Attributes, RequestSpan
 from proxy.telemetry.tools import ToolSpans
 from translators.errors import ProviderError
@@ -29,7 +30,7 @@ __all__ = ["OtelTelemetry"]
 log = logging.getLogger("execution_platform.telemetry")
 
 SHUTDOWN_SECONDS = 5.0
-"""How long the last spans may take. The SDK's own flush ignores its time limit."""
+"""How long the last spans may take. Our own delivery keeps to less; the SDK's knows no limit."""
 
 LONGEST_TEXT = 500
 """Characters of an attribute."""
@@ -40,15 +41,31 @@ _QUIET = frozenset({"/healthz", "/readyz"})
 
 
 class OtelTelemetry:
-    """Creates the spans of requests, each with its parent given explicitly."""
+    """Creates the spans of requests, each with its parent given explicitly.
 
-    def __init__(self, provider: TracerProvider, version: str) -> None:
+    Args:
+        provider: Makes and delivers them.
+        version: Of this program.
+        counts: Returns what became of the spans so far.
+    """
+
+    def __init__(
+        self,
+        provider: SpanProvider,
+        version: str,
+        counts: Callable[[], DeliveryCounts] = DeliveryCounts,
+    ) -> None:
         self._provider = provider
+        self._counts = counts
         self._tracer = provider.get_tracer("execution-platform", version)
 
     def request(self, scope: Mapping[str, Any]) -> RequestSpan:
         """Start a SERVER span, below the caller's where it sent a trace context."""
         return _RequestSpan(self._tracer, scope)
+
+    def counts(self) -> DeliveryCounts:
+        """Return how many spans were delivered, and how many were not."""
+        return self._counts()
 
     async def shutdown(self) -> None:
         """Deliver what is left; give up after a few seconds, and say so."""

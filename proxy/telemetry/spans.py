@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from proxy.call import Call, ToolWatch
+from proxy.telemetry.counts import DeliveryCounts
 from translators.errors import ExecutionPlatformError
 from translators.fidelity import Report
 from translators.protocol import Outcome
@@ -133,6 +134,10 @@ class Telemetry(Protocol):
         """Start the span of the request that an ASGI scope describes."""
         ...
 
+    def counts(self) -> DeliveryCounts:
+        """Return how many spans were delivered, and how many were not."""
+        ...
+
     async def shutdown(self) -> None:
         """Deliver what is left, within a few seconds."""
         ...
@@ -170,6 +175,10 @@ class NoTelemetry:
     def request(self, scope: Mapping[str, Any]) -> RequestSpan:
         """Return a span that records nothing."""
         return _NO_REQUEST
+
+    def counts(self) -> DeliveryCounts:
+        """Return that there was none."""
+        return DeliveryCounts()
 
     async def shutdown(self) -> None:
         """Nothing to deliver."""
