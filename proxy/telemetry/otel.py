@@ -1,4 +1,4 @@
-"""Spans through the OpenTelemetry SDK: the one module that imports it.
+"""Spans through OpenTelemetry's API; `records` is what stands behind it, or the SDK.
 
 The provider is ours alone, never the process's global one: libraries that trace whenever a
 global provider exists (the Anthropic SDK does) stay silent.
@@ -7,18 +7,19 @@ global provider exists (the Anthropic SDK does) stay silent.
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_context
 
 from policy.tracing import Inbound
 from proxy.call import AgentFacts, ToolWatch
 from proxy.telemetry import attributes as names
+from proxy.telemetry.counts import DeliveryCounts
 from proxy.telemetry.propagation import inbound, outbound, traceparent
+from proxy.telemetry.records import SpanProvider
 from proxy.telemetry.spans import (
     AttemptEnd,
     AttemptSpan,
@@ -39,7 +40,7 @@ __all__ = ["OtelTelemetry"]
 log = logging.getLogger("execution_platform.telemetry")
 
 SHUTDOWN_SECONDS = 5.0
-"""How long the last spans may take. The SDK's own flush ignores its time limit."""
+"""How long the last spans may take. Our own delivery keeps to less; the SDK's knows no limit."""
 
 LONGEST_TEXT = 500
 """Characters of an attribute."""
@@ -54,10 +55,22 @@ _METHODS = frozenset(
 
 
 class OtelTelemetry:
-    """Creates the spans of requests, each with its parent given explicitly."""
+    """Creates the spans of requests, each with its parent given explicitly.
 
-    def __init__(self, provider: TracerProvider, version: str) -> None:
+    Args:
+        provider: Makes and delivers them.
+        version: Of this program.
+        counts: Returns what became of the spans so far.
+    """
+
+    def __init__(
+        self,
+        provider: SpanProvider,
+        version: str,
+        counts: Callable[[], DeliveryCounts] = DeliveryCounts,
+    ) -> None:
         self._provider = provider
+        self._counts = counts
         self._tracer = provider.get_tracer("execution-platform", version)
 
     def request(self, scope: Mapping[str, Any], policy: Inbound = "join") -> RequestSpan:
@@ -78,6 +91,10 @@ class OtelTelemetry:
         context, _ = inbound(headers, "join")
         span = self._tracer.start_span("execution_platform", context=context)
         return _RequestSpan(self._tracer, span, context, {})
+
+    def counts(self) -> DeliveryCounts:
+        """Return how many spans were delivered, and how many were not."""
+        return self._counts()
 
     async def shutdown(self) -> None:
         """Deliver what is left; give up after a few seconds, and say so."""

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from policy.tracing import Inbound
 from proxy.call import Call, ToolWatch
+from proxy.telemetry.counts import DeliveryCounts
 from translators.errors import ExecutionPlatformError
 from translators.fidelity import Report
 from translators.protocol import Outcome
@@ -190,6 +191,10 @@ class Telemetry(Protocol):
         """
         ...
 
+    def counts(self) -> DeliveryCounts:
+        """Return how many spans were delivered, and how many were not."""
+        ...
+
     async def shutdown(self) -> None:
         """Deliver what is left, within a few seconds."""
         ...
@@ -245,6 +250,10 @@ class NoTelemetry:
     def call(self, headers: Headers) -> RequestSpan:
         """Return a span that records nothing."""
         return _NO_REQUEST
+
+    def counts(self) -> DeliveryCounts:
+        """Return that there was none."""
+        return DeliveryCounts()
 
     async def shutdown(self) -> None:
         """Nothing to deliver."""

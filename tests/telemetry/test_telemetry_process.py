@@ -136,9 +136,9 @@ asyncio.run(main())
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "only `http/protobuf` is built in"),
-        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", "only `http/protobuf` is built in"),
         ("OTEL_PROPAGATORS", "pigeon", "which is not installed; `tracecontext`"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", "which is not built in"),
+        ("OTEL_TRACES_SAMPLER", "sometimes", "known are `always_on`"),
         ("OTEL_TRACES_EXPORTER", "zipkin", "known are `otlp`, `console` and `none`"),
     ],
 )
