@@ -14,7 +14,7 @@ from functools import partial
 from types import TracebackType
 from typing import TypeVar
 
-from policy.decision import NONE_HELD, Decision, decide
+from policy.decision import NONE_HELD, Decision, nobody, weigh
 from policy.fallback import next_step
 from policy.schema import Policy, Target
 from proxy import route_events
@@ -85,7 +85,9 @@ class Engine:
                 status=403,
             )
         held = NONE_HELD if self.gates is None else self.gates.held(chat.model)
-        exchange.decision = decision = decide(chat, self.policy, self.availability, held)
+        exchange.decision = decision = weigh(chat, self.policy, self.availability, held)
+        if not decision.targets:
+            raise nobody(decision)
         route_events.decided(exchange, decision)
         return decision
 
