@@ -65,6 +65,7 @@ class Attempt:
         exchange.target = target
         exchange.report = report
         exchange.outcome = None
+        exchange.under_way = self.so_far
         self.exchange = exchange
         self._ended = False
         self._check = check
@@ -176,7 +177,12 @@ class Attempt:
                 chunks=exchange.chunks,
             )
         )
+        exchange.under_way = None
         exchange.trail.append(self._record(end_reason, error))
+
+    def so_far(self) -> AttemptRecord:
+        """Return what is known of it while it is under way; its end reason is empty."""
+        return self._record("", None)
 
     def _record(self, end_reason: str, error: ExecutionPlatformError | None) -> AttemptRecord:
         call, outcome, exchange = self.call, self.outcome, self.exchange

@@ -14,7 +14,7 @@ from functools import partial
 from types import TracebackType
 from typing import TypeVar
 
-from policy.decision import NONE_HELD, Decision, NobodyQualifies, decide
+from policy.decision import NONE_HELD, Decision, nobody, weigh
 from policy.fallback import next_step
 from policy.schema import Policy, Target
 from proxy import route_events
@@ -86,12 +86,10 @@ class Engine:
             )
         began = time.time_ns()
         held = NONE_HELD if self.gates is None else self.gates.held(chat.model)
-        try:
-            exchange.decision = decision = decide(chat, self.policy, self.availability, held)
-        except NobodyQualifies as error:
-            route_events.nobody_qualifies(exchange, error, began)
-            raise
+        exchange.decision = decision = weigh(chat, self.policy, self.availability, held)
         route_events.decided(exchange, decision, began)
+        if not decision.targets:
+            raise nobody(decision)
         return decision
 
     async def complete(self, exchange: Exchange) -> Completion:

@@ -56,7 +56,7 @@ class Exchange:
         media: What was fetched for it, or why it could not be, by address.
         holds: Give back the memory that was taken for them.
         started: `time.perf_counter()` when the request had been read.
-        decision: Where it may go, and why.
+        decision: Where it may go, and why; without targets where nobody can serve it.
         cache: Whether the answer is a kept one, or may be kept; None: its persona's are not.
         target: The provider and model that answer, or were tried last.
         report: What that provider's dialect does not carry over.
@@ -68,6 +68,7 @@ class Exchange:
         restored: Calls of the conversation whose reasoning was put back for this provider.
         attempts: Calls of providers so far.
         trail: What became of those that are over.
+        under_way: Returns what is known so far of the one that is not; None: all are over.
         waited: Seconds spent waiting for providers until the answer began.
         committed: `time.perf_counter()` when the answer began.
         outcome: What is known of the answer.
@@ -101,6 +102,7 @@ class Exchange:
     restored: int = 0
     attempts: int = 0
     trail: list[AttemptRecord] = field(default_factory=list[AttemptRecord])
+    under_way: Callable[[], AttemptRecord] | None = field(default=None, repr=False)
     waited: float = 0.0
     committed: float | None = None
     outcome: Outcome | None = None

@@ -5,7 +5,7 @@ It stands on the route's span, where there was something to choose, else on the 
 
 from collections.abc import Sequence
 
-from policy.decision import Decision, NobodyQualifies, Rejection
+from policy.decision import Decision
 from policy.schema import Target
 from proxy.exchange import Exchange, error_type
 from proxy.telemetry.spans import RouteStart
@@ -16,7 +16,6 @@ __all__ = [
     "fell_back",
     "gates_set_aside",
     "held_back",
-    "nobody_qualifies",
     "probed",
     "untranslatable",
 ]
@@ -30,24 +29,22 @@ def decided(exchange: Exchange, decision: Decision, began: int) -> None:
         decision: Where it may go.
         began: When it began to be decided: nanoseconds since the epoch.
     """
-    rejected = decision.rejected
-    # Who is held back by a gate that was set aside is a target, and was counted as such.
-    candidates = len(decision.targets) + len(rejected)
     exchange.route = exchange.span.route(
-        RouteStart(decision.persona, candidates, tuple(decision.required), decision.reason, began)
+        RouteStart(
+            persona=decision.persona,
+            candidates=len(decision.candidates),
+            required=tuple(decision.required),
+            reason=decision.reason,
+            began=began,
+        )
     )
-    _passed_over(exchange, rejected)
+    for rejection in decision.rejected:
+        if rejection.reason == "gate":
+            _held_back(exchange, rejection.provider, rejection.detail)
+        else:
+            _rejected(exchange, rejection.provider, rejection.reason, rejection.missing)
     if decision.gates_set_aside:
         gates_set_aside(exchange)
-
-
-def nobody_qualifies(exchange: Exchange, error: NobodyQualifies, began: int) -> None:
-    """Say of a request that nobody can serve what each candidate lacks."""
-    reason = "no candidate qualifies"
-    exchange.route = exchange.span.route(
-        RouteStart(exchange.model, len(error.rejected), tuple(error.required), reason, began)
-    )
-    _passed_over(exchange, error.rejected)
 
 
 def fell_back(exchange: Exchange) -> None:
@@ -60,14 +57,6 @@ def fell_back(exchange: Exchange) -> None:
             "error.type": error_type(failed.error) or failed.end_reason,
         },
     )
-
-
-def _passed_over(exchange: Exchange, rejected: Sequence[Rejection]) -> None:
-    for rejection in rejected:
-        if rejection.reason == "gate":
-            _held_back(exchange, rejection.provider, rejection.detail)
-        else:
-            _rejected(exchange, rejection.provider, rejection.reason, rejection.missing)
 
 
 def held_back(exchange: Exchange, target: Target, why: str) -> None:

@@ -39,7 +39,7 @@ class RouteStart:
         persona: As the request names it.
         candidates: How many providers and models there were.
         required: What the request needs.
-        reason: Why the first target is the first; of a request that nobody can serve, why not.
+        reason: Why the first target is the first, or that there is none.
         began: When the decision was begun: nanoseconds since the epoch.
     """
 

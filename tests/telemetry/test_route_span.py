@@ -91,7 +91,7 @@ async def test_where_nobody_qualifies_the_span_says_what_each_lacks():
     (route,) = app.routes
     assert [e["ep.route.candidate"] for _, e in events(route)] == ["first", "second"]
     shown = dict(route.attributes or {})
-    assert shown["ep.route.reason"] == "no candidate qualifies"
+    assert shown["ep.route.reason"] == "nobody qualifies"
     assert "ep.route.selected" not in shown
     assert app.attempts == []
     assert route.status.status_code is app.server.status.status_code is StatusCode.UNSET
