@@ -76,6 +76,7 @@ class Sender:
 
     Attributes:
         stopping: Whether the end has come.
+        until: Then all has to be over, as of `time.monotonic`.
         quiet_until: Before this time, as of `time.monotonic`, the collector wants to hear nothing.
     """
 
@@ -91,13 +92,13 @@ class Sender:
         self._seconds = seconds
         self._patience = patience
         self._failed = failed
-        self._until = float("inf")
+        self.until = float("inf")
         self.stopping = threading.Event()
         self.quiet_until = 0.0
 
     def stop(self, seconds: float) -> None:
         """Wait for nothing any more: what is not sent within `seconds` is given up."""
-        self._until = time.monotonic() + seconds
+        self.until = time.monotonic() + seconds
         self.stopping.set()
 
     def send(self, body: bytes) -> Answer:
@@ -105,7 +106,7 @@ class Sender:
         end = time.monotonic() + self._patience
         wait, last_tries = _FIRST_WAIT, _LAST_TRIES
         while True:
-            left = min(end, self._until) - time.monotonic()
+            left = min(end, self.until) - time.monotonic()
             answer = self._exporter.send(body, max(min(self._seconds, left), _LEAST_TRY))
             if answer.taken:
                 return answer
@@ -116,7 +117,7 @@ class Sender:
             if answer.after is not None:
                 self.quiet_until = min(again, time.monotonic() + _LONGEST_QUIET)
             last_tries -= self.stopping.is_set()
-            if not answer.again or again >= min(end, self._until) or not last_tries:
+            if not answer.again or again >= min(end, self.until) or not last_tries:
                 return answer
             if self.stopping.is_set():
                 time.sleep(pause)
@@ -184,14 +185,19 @@ class Delivery:
                 failed_exports=self._failures,
             )
 
+    def stop(self, seconds: float = LAST_SECONDS) -> None:
+        """Take nothing any more; what is left is delivered within `seconds`. Does not wait."""
+        if not self._closed:
+            self._closed = True
+            self._sender.stop(seconds)
+            self._wake.set()
+
     def shutdown(self, seconds: float = LAST_SECONDS) -> None:
-        """Deliver what is left; give up after `seconds`, and say so. Blocks."""
-        if self._closed:
+        """Stop, and wait until what is left is delivered, or the time is over. Blocks."""
+        self.stop(seconds)
+        if self._given_up:
             return
-        self._closed = True
-        self._sender.stop(seconds)
-        self._wake.set()
-        self._thread.join(seconds)
+        self._thread.join(max(self._sender.until - time.monotonic(), 0))
         with self._lock:
             self._given_up = True
             self._unreachable += self._in_hand + len(self._queue)
@@ -199,17 +205,20 @@ class Delivery:
         self._report(last=True)
 
     def _run(self) -> None:
-        while not self._sender.stopping.is_set():
+        worth = True
+        while worth and not self._sender.stopping.is_set():
             woken = self._wake.wait(self._schedule.delay)
             self._wake.clear()
             self._sender.stopping.wait(max(self._sender.quiet_until - time.monotonic(), 0))
             waiting = len(self._queue)
-            self._deliver(waiting - waiting % self._schedule.batch if woken else waiting)
+            batches = waiting - waiting % self._schedule.batch
+            worth = self._deliver(batches if woken else waiting)
             self._report()
-        self._deliver(len(self._queue))
+        if worth:
+            self._deliver(len(self._queue))
 
-    def _deliver(self, count: int) -> None:
-        """Send the spans that have waited longest."""
+    def _deliver(self, count: int) -> bool:
+        """Send the spans that have waited longest; return whether it is worth going on."""
         while count > 0 and not self._given_up:
             try:
                 spans, answer = self._send(min(count, self._schedule.batch))
@@ -223,7 +232,8 @@ class Delivery:
             count -= spans
             if answer.again and self._sender.stopping.is_set():
                 # The others would not get there either, and the process waits for this.
-                return
+                return False
+        return True
 
     def _send(self, count: int) -> tuple[int, Answer]:
         self._in_hand = 0
@@ -255,6 +265,8 @@ class Delivery:
             self._trouble = answer.words
 
     def _failed(self, answer: Answer) -> None:
+        if self._given_up:
+            return
         self._failures += 1
         self._trouble = answer.words
         self._report()

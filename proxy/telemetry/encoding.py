@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol, cast
 
-from opentelemetry.trace import SpanContext, StatusCode
+from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 from opentelemetry.trace.span import TraceState
 
 from proxy.telemetry.records import Scope, SpanEvent, SpanLink, SpanRecord
@@ -27,6 +27,9 @@ _64_BITS: Final = (1 << 64) - 1
 _MOST_NAMES: Final = 512
 _MOST_VALUES: Final = 64
 _LONGEST_TEXT: Final = 64
+
+# The API counts kinds from 0, where the protocol has one that is not known; the next field's tag.
+_KINDS: Final = {kind: bytes((6 << 3, kind.value + 1, 7 << 3 | _FIXED64)) for kind in SpanKind}
 
 _double: Final = struct.Struct("<d").pack
 _fixed64: Final = struct.Struct("<Q").pack
@@ -103,19 +106,19 @@ def encode_span(span: SpanRecord) -> bytes:
         out += b"\x22\x08"
         out += parent.span_id.to_bytes(8, "big")
     out += _text(5, span.name)
-    # The API counts kinds from 0, where the protocol has one that is not known.
-    out += b"\x30%c\x39" % (span.kind.value + 1)
+    out += _KINDS[span.kind]
     out += _fixed64(span.start_time & _64_BITS)
     out += b"\x41"
     out += _fixed64((span.end_time or 0) & _64_BITS)
     _attributes(out, b"\x4a", span.attributes)
-    out += _count(10, span.dropped_attributes)
     for event in span.events:
         out += _field(11, _event(event))
-    out += _count(12, span.dropped_events)
     for link in span.links:
         out += _field(13, _link(link))
-    out += _count(14, span.dropped_links)
+    if span.dropped_attributes or span.dropped_events or span.dropped_links:
+        out += _count(10, span.dropped_attributes)
+        out += _count(12, span.dropped_events)
+        out += _count(14, span.dropped_links)
     if span.status_code is not StatusCode.UNSET:
         out += _field(15, _text(2, span.status_text) + b"\x18%c" % span.status_code.value)
     out += b"\x85\x01"

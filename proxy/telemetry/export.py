@@ -1,7 +1,6 @@
 """Records to where the variables send them. Imported only when telemetry is on."""
 
 import os
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,7 +11,7 @@ from opentelemetry.sdk.resources import Resource
 
 from proxy.telemetry.answers import Exporter
 from proxy.telemetry.console import Console, Lines
-from proxy.telemetry.delivery import LAST_SECONDS, Delivery
+from proxy.telemetry.delivery import Delivery
 from proxy.telemetry.delivery_schedule import Schedule
 from proxy.telemetry.encoding import Export, encode_resource, encode_scope
 from proxy.telemetry.limits import SpanLimits
@@ -63,9 +62,11 @@ def connect(
             delivery.put(span)
 
     def shut() -> None:
-        until = time.monotonic() + LAST_SECONDS
+        # One that is slow is not to take the others' time.
         for delivery in deliveries:
-            delivery.shutdown(max(until - time.monotonic(), 0))
+            delivery.stop()
+        for delivery in deliveries:
+            delivery.shutdown()
 
     first = deliveries[0]
     provider = RecordProvider(

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
+from concurrent.futures import Future
 
 from proxy.telemetry.answers import Answer
 from proxy.telemetry.delivery import Sender
@@ -36,22 +36,19 @@ class Forwarder:
         Returns:
             None where the collector has it; else why not.
         """
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[Answer] = loop.create_future()
-
-        def settle(answer: Answer) -> None:
-            if not done.done():
-                done.set_result(answer)
+        sent: Future[Answer] = Future()
+        # Whoever waits may be cancelled; the thread goes on, and nobody minds what it finds then.
+        sent.set_running_or_notify_cancel()
 
         def run() -> None:
-            answer = self._sender.send(body)
-            # The loop may have ended meanwhile: nobody waits for it then.
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(settle, answer)
+            try:
+                sent.set_result(self._sender.send(body))
+            except Exception as error:  # noqa: BLE001  raised again where it is waited for
+                sent.set_exception(error)
 
         # Not of the loop's executor: there others wait, and a process waits for it to end.
         threading.Thread(target=run, name="ep-forward", daemon=True).start()
-        answer = await done
+        answer = await asyncio.wrap_future(sent)
         return None if answer.taken else answer.words
 
     def close(self) -> None:

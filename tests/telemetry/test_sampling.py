@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace import sampling as sdk
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
@@ -36,6 +36,10 @@ def of_the_sdk(name: str, rate: float) -> sdk.Sampler:
     ),
     parent=st.one_of(st.none(), st.tuples(st.booleans(), st.integers(0, 3))),
 )
+@example(name="traceidratio", rate=0.5, trace_id=BOUNDARY, parent=None)
+@example(name="traceidratio", rate=0.5, trace_id=BOUNDARY - 1, parent=None)
+@example(name="always_off", rate=1, trace_id=1 << 64, parent=None)
+@example(name="always_on", rate=0, trace_id=(1 << 64) - 1, parent=None)
 def test_each_decision_is_the_sdks(
     name: str, rate: float, trace_id: int, parent: tuple[bool, int] | None
 ):
