@@ -21,9 +21,10 @@ from proxy.cache_use import ANY_ANSWER, CacheControl, cache_control
 from proxy.config import Settings, load_settings
 from proxy.engine import Engine
 from proxy.exchange import Caller, Exchange
+from proxy.gathering import FOLD_BYTES
 from proxy.preparation import Preparation
 from proxy.reasoning_store import MemoryReasoningStore, of_realm
-from proxy.response_cache import FOLD_BYTES, KeptAnswer, ResponseCache
+from proxy.response_cache import KeptAnswer, ResponseCache
 from tests.http.wire import eventually
 from tests.proxy.played_provider import Item, played
 from tests.redis_server import PASSWORD, RedisServer
