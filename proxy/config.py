@@ -59,6 +59,8 @@ class Settings:
         strict: Overrides the policy's `strict`; None: as the policy says (`EP_STRICT`).
         default_provider: Overrides the policy's (`EP_DEFAULT_PROVIDER`).
         log_level: Of `LOG_LEVELS` (`EP_LOG_LEVEL`).
+        trace_content_bytes: Of each attribute that holds content, where that is captured
+            (`EP_TRACE_CONTENT_BYTES`).
         redis_url: Where server processes share the reasoning of models (`EP_REDIS_URL`); None:
             each keeps its own.
         quality: Whether Quality Fabric is served below `/quality` (`EP_QUALITY`). Here and not in
@@ -83,6 +85,7 @@ class Settings:
     strict: bool | None = None
     default_provider: str | None = None
     log_level: str = "info"
+    trace_content_bytes: int = 64 * 1024
     redis_url: SecretStr | None = None
     quality: bool = False
     quality_url: str | None = None
@@ -190,6 +193,7 @@ SETTINGS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "EP_STRICT": ("strict", _switch),
     "EP_DEFAULT_PROVIDER": ("default_provider", str),
     "EP_LOG_LEVEL": ("log_level", _log_level),
+    "EP_TRACE_CONTENT_BYTES": ("trace_content_bytes", _whole(1024, 16 * MIB)),
     "EP_REDIS_URL": ("redis_url", _redis_url),
     "EP_QUALITY": ("quality", _switch),
     "EP_QUALITY_URL": ("quality_url", _http_url),

@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from collections.abc import Callable
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -12,24 +13,29 @@ from opentelemetry.sdk.trace.export import (
     SimpleSpanProcessor,
 )
 
+from proxy.telemetry.capture import Capture
 from proxy.telemetry.otel import OtelTelemetry
 
 __all__ = ["connect"]
 
 
-def connect(*, exporter: str, version: str) -> OtelTelemetry:
+def connect(
+    *, exporter: str, version: str, capture: Callable[..., Capture | None]
+) -> OtelTelemetry:
     """Return telemetry that exports.
 
     Args:
         exporter: `console`, or `otlp` over HTTP.
         version: Of this program, for the resource.
+        capture: Makes what captures content, from the `resource`.
     """
-    provider = TracerProvider(resource=_resource(version), shutdown_on_exit=False)
+    resource = _resource(version)
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     if exporter == "console":
         provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))
     else:
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    return OtelTelemetry(provider, version)
+    return OtelTelemetry(provider, version, capture(resource=resource))
 
 
 def _resource(version: str) -> Resource:

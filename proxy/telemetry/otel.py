@@ -18,6 +18,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from proxy.call import AgentFacts, ToolWatch
 from proxy.telemetry import attributes as names
+from proxy.telemetry.capture import AttemptContent, Capture
 from proxy.telemetry.spans import AttemptEnd, AttemptSpan, AttemptStart, Attributes, RequestSpan
 from proxy.telemetry.tools import ToolSpans
 from translators.errors import ProviderError
@@ -42,17 +43,22 @@ _QUIET = frozenset({"/healthz", "/readyz"})
 class OtelTelemetry:
     """Creates the spans of requests, each with its parent given explicitly."""
 
-    def __init__(self, provider: TracerProvider, version: str) -> None:
+    def __init__(
+        self, provider: TracerProvider, version: str, capture: Capture | None = None
+    ) -> None:
         self._provider = provider
+        self._capture = capture
         self._tracer = provider.get_tracer("execution-platform", version)
 
     def request(self, scope: Mapping[str, Any]) -> RequestSpan:
         """Start a SERVER span, below the caller's where it sent a trace context."""
-        return _RequestSpan(self._tracer, scope)
+        return _RequestSpan(self._tracer, scope, self._capture)
 
     async def shutdown(self) -> None:
         """Deliver what is left; give up after a few seconds, and say so."""
         stop = asyncio.to_thread(self._provider.shutdown)
+        if self._capture is not None:
+            await self._capture.shutdown()
         try:
             async with asyncio.timeout(SHUTDOWN_SECONDS):
                 await stop
@@ -61,7 +67,8 @@ class OtelTelemetry:
 
 
 class _RequestSpan:
-    def __init__(self, tracer: Tracer, scope: Mapping[str, Any]) -> None:
+    def __init__(self, tracer: Tracer, scope: Mapping[str, Any], capture: Capture | None) -> None:
+        self._capture = capture
         carrier = _inbound(scope["headers"])
         context = _TRACE_CONTEXT.extract(carrier) if carrier else Context()
         if "baggage" in carrier:
@@ -90,7 +97,11 @@ class _RequestSpan:
         self._span.add_event(name, attributes)
 
     def attempt(self, start: AttemptStart) -> AttemptSpan:
-        return _AttemptSpan(self._tracer, self._context, start)
+        attempt = _AttemptSpan(self._tracer, self._context, start)
+        if self._capture is not None:
+            headers = self._scope.get("headers", ())
+            attempt.capture(self._capture.attempt(start.dialect, headers), start)
+        return attempt
 
     def end(self, *, status: int | None, attributes: Attributes, error_type: str | None) -> None:
         span = self._span
@@ -123,7 +134,10 @@ class _AttemptSpan:
             attributes=_attempt_attributes(start),
         )
         self.carrier = _outbound(self._span, parent, start.trace_context)
+        self._parent = parent
         self._stream = start.stream
+        self.content: AttemptContent | None = None
+        self._start: AttemptStart | None = None
         self.traceparent: str | None = None
         self._tools: ToolSpans | None = None
         if agent:
@@ -135,6 +149,11 @@ class _AttemptSpan:
     @property
     def watch(self) -> ToolWatch | None:
         return self._tools
+
+    def capture(self, content: AttemptContent, start: AttemptStart) -> None:
+        """Have content captured, if the span is recorded."""
+        if self._span.is_recording():
+            self.content, self._start = content, start
 
     def first_chunk(self, seconds: float) -> None:
         if not self._stream:
@@ -150,12 +169,18 @@ class _AttemptSpan:
         if self._tools is not None:
             self._tools.end(failed=failed)
         if span.is_recording():
-            span.set_attributes(_end_attributes(end))
+            final = _end_attributes(end)
             if failed:
                 # The provider's own words may hold what the client said: they stay out.
                 kind = _error_type(end.error) if end.error is not None else end.end_reason
-                span.set_attribute(names.ERROR_TYPE, kind)
+                final[names.ERROR_TYPE] = kind
                 span.set_status(StatusCode.ERROR)
+            span.set_attributes(final)
+            if self.content is not None and self._start is not None:
+                captured = self.content.end(complete=end.end_reason == "completed")
+                span.set_attributes(captured)
+                known = {**_attempt_attributes(self._start), **final}
+                self.content.tell(set_span_in_context(span, self._parent), known)
         span.end()
 
 

@@ -7,9 +7,11 @@ no cost otherwise; the SDK is not even imported then.
 
 import importlib
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from proxy import __version__
+from proxy.telemetry.content_setup import check_content, create_capture
 from proxy.telemetry.spans import NO_TELEMETRY, Telemetry
 
 __all__ = [
@@ -43,9 +45,14 @@ def check_telemetry(environment: Mapping[str, str]) -> None:
     """Check the variables before anything is started, where an error can still be said in a line.
 
     Raises:
-        TelemetryError: The exporter or protocol is not known.
+        TelemetryError: The exporter or protocol is not known, or how much is to be captured.
     """
-    if not wants_telemetry(environment):
+    traced = wants_telemetry(environment)
+    try:
+        check_content(environment, traced=traced)
+    except ValueError as error:
+        raise TelemetryError(str(error)) from None
+    if not traced:
         return
     exporter, protocol = _asked_for(environment)
     if exporter not in ("otlp", "console"):
@@ -72,21 +79,27 @@ def traces_url(environment: Mapping[str, str]) -> str:
     return whole or f"{(base or 'http://localhost:4318').removesuffix('/')}/v1/traces"
 
 
-def create_telemetry(environment: Mapping[str, str]) -> Telemetry:
+def create_telemetry(environment: Mapping[str, str], *, content_bytes: int) -> Telemetry:
     """Return telemetry as the variables have it; call it once per process, when serving starts.
 
     A provider made at import time loses its spans: a worker process exits without running what
     would flush them.
 
+    Args:
+        environment: The process's variables.
+        content_bytes: Of each attribute with content, where that is captured.
+
     Raises:
         TelemetryError: The exporter or protocol is not known, or not installed.
     """
+    check_telemetry(environment)
     if not wants_telemetry(environment):
         return NO_TELEMETRY
-    check_telemetry(environment)
     exporter, _ = _asked_for(environment)
     return importlib.import_module("proxy.telemetry.export").connect(
-        exporter=exporter, version=__version__
+        exporter=exporter,
+        version=__version__,
+        capture=partial(create_capture, environment, limit=content_bytes, version=__version__),
     )
 
 

@@ -375,8 +375,7 @@ class TestEngine:
             for _ in range(500):
                 await anext(aiter(batches))
             recorder: Any = cast("Any", batches)._recorder
-            assert recorder._fold is None
-            assert recorder._waiting == []
+            assert recorder._gathering is None
 
     @pytest.mark.parametrize(
         "calls", [5, "x", [{"index": 10**9, "id": "a"}], [{"index": -1}], [{"index": "x"}]]

@@ -26,6 +26,7 @@ from proxy.live_gates import LiveGates
 from proxy.preparation import Preparation
 from proxy.provider import ChatProvider, Provider
 from proxy.service import Configuration, Service
+from proxy.telemetry.capture import Capture
 from proxy.telemetry.otel import OtelTelemetry
 from proxy.ticker import Ticker
 from translators.errors import ProviderError
@@ -190,6 +191,7 @@ class TracedApp:
         rows: By provider: keys of its row in the policy.
         keys: Client keys.
         live_gates: The key of the policy; the gates' clock stands still.
+        capture: Captures content.
     """
 
     def __init__(
@@ -200,6 +202,7 @@ class TracedApp:
         rows: Mapping[str, Json] | None = None,
         keys: Sequence[str] = (),
         live_gates: Json | None = None,
+        capture: Capture | None = None,
     ) -> None:
         scripted = {"first": first, "second": second or ScriptedProvider(Answer())}
         made = {
@@ -241,7 +244,7 @@ class TracedApp:
         self.service = Service(
             settings=Settings(heartbeat=0),
             generations=Generations(Generation(engine, Access(keys, ()), Health(engine))),
-            telemetry=OtelTelemetry(tracing, "0"),
+            telemetry=OtelTelemetry(tracing, "0", capture),
             decisions=DecisionLog(self.log.append),
             created=0,
             ticker=Ticker(),
