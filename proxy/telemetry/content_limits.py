@@ -22,8 +22,11 @@ JSONObject = dict[str, Any]
 LeftOut = Callable[[int], JSONObject]
 """What stands in the place of so many entries."""
 
-STEPS: Final = (1, 2, 4, 8, 16)
-"""Parts of the limit that a single text may have, tried in this order."""
+FLOOR: Final = 16
+"""The part of the limit that a text has at least: below that, entries are left out."""
+
+TRIES: Final = 6
+"""To find the length at which texts are cut: it is right to a sixty-fourth of the limit."""
 
 
 class Opaque:
@@ -52,7 +55,7 @@ def fitted(count: int, entry: Callable[[int], JSONObject], limit: int, left_out:
         left_out: Stands for those that are not there.
     """
     room = limit - 2
-    floor = max(limit // STEPS[-1], 16)
+    floor = max(limit // FLOOR, 16)
     # In the order in which they are wanted: the first, the last, the one before it.
     taken: list[JSONObject] = []
     smallest: list[bytes] = []
@@ -64,7 +67,7 @@ def fitted(count: int, entry: Callable[[int], JSONObject], limit: int, left_out:
         if size > room + 1:
             break
     if len(taken) == count and size <= room + 1:
-        return _array(_in_order(_widest(taken, smallest, room, limit)))
+        return _array(_in_order(_widest(taken, smallest, room, floor)))
     reserve = len(encode(left_out(count))) + 1
     share = (room - reserve) // min(count, 2) - 1
     smallest = [
@@ -106,14 +109,24 @@ def rendered(tree: Any, most: int) -> Any:
 
 
 def _widest(
-    taken: Sequence[JSONObject], smallest: list[bytes], room: int, limit: int
+    taken: Sequence[JSONObject], smallest: list[bytes], room: int, floor: int
 ) -> list[bytes]:
     """Return all entries, with as much of their texts as there is room for."""
-    for step in STEPS[:-1]:
-        wide = [encode(rendered(tree, limit // step)) for tree in taken]
-        if sum(map(len, wide)) + len(wide) - 1 <= room:
-            return wide
-    return smallest
+
+    def entries(most: int) -> list[bytes] | None:
+        made = [encode(rendered(tree, most)) for tree in taken]
+        return made if sum(map(len, made)) + len(made) - 1 <= room else None
+
+    if (whole := entries(room)) is not None:
+        return whole
+    fits, found, too_wide = floor, smallest, room
+    for _ in range(TRIES):
+        middle = (fits + too_wide) // 2
+        if (made := entries(middle)) is None:
+            too_wide = middle
+        else:
+            fits, found = middle, made
+    return found
 
 
 def _kept(

@@ -121,7 +121,7 @@ _SECRET_NAME: Final = re.compile(
 )
 _DOTTED: Final = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]*)+")
 _JWT: Final = re.compile(_EDGE + "eyJ")
-_ESCAPE: Final = re.compile(r"(?<!\\)\\++(?:u00([2-7][0-9A-Fa-f])|/)")
+_ESCAPE: Final = re.compile(r"(?<!\\)\\++(?:u([0-9A-Fa-f]{4})|/)")
 
 
 def _medium(found: re.Match[str]) -> str:
@@ -266,8 +266,9 @@ def _unescaped(found: re.Match[str]) -> str:
     if found[1] is None:
         return "/"
     character = chr(int(found[1], 16))
-    # These two, and what cannot be printed, have to stay escaped: the text may be JSON.
-    return found.group() if character in '"\\\x7f' else character
+    # Quotes, backslashes and what is no character have to stay escaped: the text may be JSON.
+    escaped = character in '"\\' or not (character.isprintable() or character.isspace())
+    return found.group() if escaped or character < " " else character
 
 
 def _replaced(found: Any) -> str:
