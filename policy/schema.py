@@ -44,6 +44,7 @@ __all__ = [
     "ResponseCacheRow",
     "Target",
     "Timeouts",
+    "TracingRules",
 ]
 
 
@@ -205,7 +206,7 @@ class Policy(Row):
         media: What is fetched for a provider that does not fetch it itself.
         response_cache: How much is kept of the answers of personas with a `cache`.
         live_gates: When providers are passed over for what became of their last requests.
-        tracing: What becomes of a caller's trace.
+        tracing: What becomes of callers' traces, and what captured content must not hold.
     """
 
     providers: dict[str, ProviderRow] = Field(default_factory=dict[str, ProviderRow])

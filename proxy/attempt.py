@@ -38,6 +38,7 @@ class Attempt:
 
     Attributes:
         call: What goes along with it, and what is learned from it.
+        content: Is told what is asked and answered; None: content is not captured.
         entry: Hears how it went, where live gates watch.
         exchange: The request's record.
         outcome: What is known of the answer, once there is one.
@@ -48,7 +49,7 @@ class Attempt:
 
     __slots__ = (
         *("_began", "_check", "_ended", "_kept", "_reason", "_row", "_span", "_started"),
-        *("call", "entry", "exchange", "outcome", "realm", "store", "target"),
+        *("call", "content", "entry", "exchange", "outcome", "realm", "store", "target"),
     )
 
     def __init__(
@@ -93,6 +94,7 @@ class Attempt:
                 trace_context=row.trace_context,
             )
         )
+        self.content = self._span.content
         self.call = Call(
             carrier=self._span.carrier,
             on_switch=self._switched,

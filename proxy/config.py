@@ -62,6 +62,8 @@ class Settings:
         log_format: Of the log (`EP_LOG_FORMAT`); `auto`: text on a terminal, else JSON.
         decisions: How many requests a server process keeps the records of; 0: none
             (`EP_DECISIONS`).
+        trace_content_bytes: Of each attribute that holds content, where that is captured
+            (`EP_TRACE_CONTENT_BYTES`).
         redis_url: Where server processes share the reasoning of models (`EP_REDIS_URL`); None:
             each keeps its own.
         quality: Whether Quality Fabric is served below `/quality` (`EP_QUALITY`). Here and not in
@@ -88,6 +90,7 @@ class Settings:
     log_level: str = "info"
     log_format: Literal["auto", "json", "text"] = "auto"
     decisions: int = 10_000
+    trace_content_bytes: int = 64 * 1024
     redis_url: SecretStr | None = None
     quality: bool = False
     quality_url: str | None = None
@@ -201,6 +204,7 @@ SETTINGS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "EP_LOG_LEVEL": ("log_level", _one_of(LOG_LEVELS)),
     "EP_LOG_FORMAT": ("log_format", _one_of(LOG_FORMATS)),
     "EP_DECISIONS": ("decisions", _whole(0, 10_000_000)),
+    "EP_TRACE_CONTENT_BYTES": ("trace_content_bytes", _whole(1024, 16 * MIB)),
     "EP_REDIS_URL": ("redis_url", _redis_url),
     "EP_QUALITY": ("quality", _switch),
     "EP_QUALITY_URL": ("quality_url", _http_url),

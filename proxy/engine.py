@@ -9,13 +9,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import TypeVar
 
 from policy.decision import NONE_HELD, Decision, nobody, weigh
 from policy.fallback import next_step
+from policy.personas import apply
 from policy.schema import Policy, Target
 from proxy import route_events
 from proxy.attempt import Attempt, TimeLimit
@@ -26,6 +27,7 @@ from proxy.preparation import Preparation
 from proxy.provider import AnswerStream, Prepared
 from proxy.reasoning_store import NO_REASONING_STORE, ReasoningStore
 from proxy.response_cache import KeptAnswer, ResponseCache
+from proxy.telemetry.redaction import Redactor
 from translators.errors import (
     AccessDenied,
     ExecutionPlatformError,
@@ -60,6 +62,7 @@ class Engine:
         reasoning: Keeps what answers leave for their next turn.
         cache: Keeps answers for repeated requests; None: no persona has that.
         gates: Keep personas from providers whose last answers failed them; None: nobody does.
+        redactor: Takes secrets out of content, where that is captured.
     """
 
     policy: Policy
@@ -69,6 +72,7 @@ class Engine:
     reasoning: ReasoningStore = NO_REASONING_STORE
     cache: ResponseCache | None = None
     gates: LiveGates | None = None
+    redactor: Redactor = field(default_factory=Redactor)
 
     def decide(self, exchange: Exchange) -> Decision:
         """Choose where the request may go.
@@ -195,6 +199,10 @@ class Engine:
         )
         attempt.store = self.reasoning
         attempt.realm = self.preparation.realm(target.provider)
+        if attempt.content is not None and (decision := exchange.decision) is not None:
+            # Once more, for the few who want it: the prepared request no longer has it.
+            asked = apply(exchange.request, self.policy.personas.get(decision.persona))
+            attempt.content.asked(asked, self.redactor)
         return attempt
 
     async def _enter(
@@ -304,6 +312,8 @@ class Engine:
             async with TimeLimit("total", limit):
                 completion = await prepared.complete(attempt.call)
             attempt.opened(completion.outcome)
+            if attempt.content is not None:
+                attempt.content.answered(completion.data)
             attempt.begun()
         except BaseException as error:
             attempt.failed(error)

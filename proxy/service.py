@@ -196,7 +196,7 @@ async def open_service(
     settings, policy = configuration.settings, configuration.policy
     environment = configuration.environment
     async with AsyncExitStack() as stack:
-        telemetry = create_telemetry(environment)
+        telemetry = create_telemetry(environment, content_bytes=settings.trace_content_bytes)
         stack.push_async_callback(telemetry.shutdown)
         sandbox = None
         if settings.sandbox:

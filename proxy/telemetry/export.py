@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from typing import Final
@@ -10,6 +10,7 @@ from typing import Final
 from opentelemetry.sdk.resources import Resource
 
 from proxy.telemetry.answers import Exporter
+from proxy.telemetry.capture import Capture
 from proxy.telemetry.console import Console, Lines
 from proxy.telemetry.delivery import Delivery
 from proxy.telemetry.delivery_schedule import Schedule
@@ -27,7 +28,11 @@ _CONSOLE_DELAY: Final = 0.2
 
 
 def connect(
-    environment: Mapping[str, str], *, exporters: tuple[str, ...], version: str
+    environment: Mapping[str, str],
+    *,
+    exporters: tuple[str, ...],
+    version: str,
+    capture: Callable[..., Capture | None],
 ) -> OtelTelemetry:
     """Return telemetry that exports.
 
@@ -35,6 +40,7 @@ def connect(
         environment: The `OTEL_*` variables.
         exporters: `otlp`, `console`, or both.
         version: Of this program, for the resource.
+        capture: Makes what captures content, from the `resource`.
 
     Raises:
         TelemetryError: A variable is wrong.
@@ -72,7 +78,7 @@ def connect(
     provider = RecordProvider(
         first.put if len(deliveries) == 1 else ended, shut, sampler=sampler, limits=limits
     )
-    return OtelTelemetry(provider, version, first.counts)
+    return OtelTelemetry(provider, version, capture(resource=resource), first.counts)
 
 
 def exporter_for(settings: OtlpSettings) -> Exporter:

@@ -17,6 +17,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_
 from policy.tracing import Inbound
 from proxy.call import AgentFacts, ToolWatch
 from proxy.telemetry import attributes as names
+from proxy.telemetry.capture import AttemptContent, Capture
 from proxy.telemetry.counts import DeliveryCounts
 from proxy.telemetry.propagation import inbound, outbound, traceparent
 from proxy.telemetry.records import SpanProvider
@@ -60,6 +61,7 @@ class OtelTelemetry:
     Args:
         provider: Makes and delivers them.
         version: Of this program.
+        capture: What captures content; None: nothing does.
         counts: Returns what became of the spans so far.
     """
 
@@ -67,9 +69,11 @@ class OtelTelemetry:
         self,
         provider: SpanProvider,
         version: str,
+        capture: Capture | None = None,
         counts: Callable[[], DeliveryCounts] = DeliveryCounts,
     ) -> None:
         self._provider = provider
+        self._capture = capture
         self._counts = counts
         self._tracer = provider.get_tracer("execution-platform", version)
 
@@ -84,13 +88,13 @@ class OtelTelemetry:
             attributes=_server_attributes(scope),
             links=links,
         )
-        return _RequestSpan(self._tracer, span, context, scope)
+        return _RequestSpan(self._tracer, span, context, scope, self._capture)
 
     def call(self, headers: Headers) -> RequestSpan:
         """Start an INTERNAL span, below the one that the program has made current."""
         context, _ = inbound(headers, "join")
         span = self._tracer.start_span("execution_platform", context=context)
-        return _RequestSpan(self._tracer, span, context, {})
+        return _RequestSpan(self._tracer, span, context, {}, self._capture)
 
     def counts(self) -> DeliveryCounts:
         """Return how many spans were delivered, and how many were not."""
@@ -99,6 +103,8 @@ class OtelTelemetry:
     async def shutdown(self) -> None:
         """Deliver what is left; give up after a few seconds, and say so."""
         stop = asyncio.to_thread(self._provider.shutdown)
+        if self._capture is not None:
+            await self._capture.shutdown()
         try:
             async with asyncio.timeout(SHUTDOWN_SECONDS):
                 await stop
@@ -108,8 +114,14 @@ class OtelTelemetry:
 
 class _RequestSpan:
     def __init__(
-        self, tracer: Tracer, span: Span, context: Context, scope: Mapping[str, Any]
+        self,
+        tracer: Tracer,
+        span: Span,
+        context: Context,
+        scope: Mapping[str, Any],
+        capture: Capture | None,
     ) -> None:
+        self._capture = capture
         self._tracer = tracer
         self._span = span
         self._scope = scope
@@ -134,7 +146,11 @@ class _RequestSpan:
         return _RouteSpan(self._tracer, self._context, start)
 
     def attempt(self, start: AttemptStart) -> AttemptSpan:
-        return _AttemptSpan(self._tracer, self._context, start)
+        attempt = _AttemptSpan(self._tracer, self._context, start)
+        if self._capture is not None:
+            headers = self._scope.get("headers", ())
+            attempt.capture(self._capture.attempt(start.dialect, headers), start)
+        return attempt
 
     def end(self, *, status: int | None, attributes: Attributes, error_type: str | None) -> None:
         span = self._span
@@ -206,7 +222,10 @@ class _AttemptSpan:
             attributes=_attempt_attributes(start),
         )
         self.carrier = outbound(self._span, parent, start.trace_context)
+        self._parent = parent
         self._stream = start.stream
+        self.content: AttemptContent | None = None
+        self._start: AttemptStart | None = None
         self.traceparent: str | None = None
         self._tools: ToolSpans | None = None
         if agent:
@@ -218,6 +237,11 @@ class _AttemptSpan:
     @property
     def watch(self) -> ToolWatch | None:
         return self._tools
+
+    def capture(self, content: AttemptContent, start: AttemptStart) -> None:
+        """Have content captured, if the span is recorded."""
+        if self._span.is_recording():
+            self.content, self._start = content, start
 
     def first_chunk(self, seconds: float) -> None:
         if not self._stream:
@@ -233,12 +257,18 @@ class _AttemptSpan:
         if self._tools is not None:
             self._tools.end(failed=failed)
         if span.is_recording():
-            span.set_attributes(_end_attributes(end))
+            final = _end_attributes(end)
             if failed:
                 # The provider's own words may hold what the client said: they stay out.
                 kind = _error_type(end.error) if end.error is not None else end.end_reason
-                span.set_attribute(names.ERROR_TYPE, kind)
+                final[names.ERROR_TYPE] = kind
                 span.set_status(StatusCode.ERROR)
+            span.set_attributes(final)
+            if self.content is not None and self._start is not None:
+                captured = self.content.end(complete=end.end_reason == "completed")
+                span.set_attributes(captured)
+                known = {**_attempt_attributes(self._start), **final}
+                self.content.tell(set_span_in_context(span, self._parent), known)
         span.end()
 
 

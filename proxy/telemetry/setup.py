@@ -6,10 +6,12 @@ OpenTelemetry is even imported then. All variables are read and checked before a
 
 import importlib
 from collections.abc import Mapping
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Final
 
 from proxy import __version__
+from proxy.telemetry.content_setup import check_content, create_capture
 from proxy.telemetry.delivery_schedule import Schedule
 from proxy.telemetry.limits import SpanLimits
 from proxy.telemetry.otlp import otlp_settings
@@ -53,7 +55,12 @@ def check_telemetry(environment: Mapping[str, str]) -> None:
     Raises:
         TelemetryError: One asks for something that is not there.
     """
-    if not wants_telemetry(environment):
+    traced = wants_telemetry(environment)
+    try:
+        check_content(environment, traced=traced)
+    except ValueError as error:
+        raise TelemetryError(str(error)) from None
+    if not traced:
         return
     _check_propagators(environment.get("OTEL_PROPAGATORS", ""))
     asked_for = _asked_for(environment)
@@ -93,20 +100,27 @@ def otlp_endpoint(environment: Mapping[str, str]) -> str | None:
     return otlp_settings(environment).endpoint
 
 
-def create_telemetry(environment: Mapping[str, str]) -> Telemetry:
+def create_telemetry(environment: Mapping[str, str], *, content_bytes: int = CONTENT_BYTES) -> Telemetry:
     """Return telemetry as the variables have it; call it once per process, when serving starts.
 
     What is made at import time loses its spans: a worker process exits without running what would
     deliver the last of them.
 
+    Args:
+        environment: The process's variables.
+        content_bytes: Of each attribute with content, where that is captured.
+
     Raises:
         TelemetryError: One asks for something that is not there.
     """
+    check_telemetry(environment)
     if not wants_telemetry(environment):
         return NO_TELEMETRY
-    check_telemetry(environment)
     return importlib.import_module("proxy.telemetry.export").connect(
-        environment, exporters=_asked_for(environment), version=__version__
+        environment,
+        exporters=_asked_for(environment),
+        version=__version__,
+        capture=partial(create_capture, environment, limit=content_bytes, version=__version__),
     )
 
 

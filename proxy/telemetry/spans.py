@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from policy.tracing import Inbound
 from proxy.call import Call, ToolWatch
+from proxy.telemetry.capture import AttemptContent
 from proxy.telemetry.counts import DeliveryCounts
 from translators.errors import ExecutionPlatformError
 from translators.fidelity import Report
@@ -116,6 +117,11 @@ class AttemptSpan(Protocol):
         """Wants to know of an agent's tools; None: there is no agent, or nothing is recorded."""
         ...
 
+    @property
+    def content(self) -> AttemptContent | None:
+        """Is told what is asked and answered; None: nobody wants to know, as is usual."""
+        ...
+
     def first_chunk(self, seconds: float) -> None:
         """Note the first part of the answer, `seconds` after the start."""
         ...
@@ -204,6 +210,7 @@ class _NoAttempt:
     carrier: Mapping[str, str] = {}
     traceparent: str | None = None
     watch: ToolWatch | None = None
+    content: AttemptContent | None = None
 
     def first_chunk(self, seconds: float) -> None:
         pass

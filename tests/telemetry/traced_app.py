@@ -26,6 +26,7 @@ from proxy.live_gates import LiveGates
 from proxy.preparation import Preparation
 from proxy.provider import ChatProvider, Provider
 from proxy.service import Configuration, Service
+from proxy.telemetry.capture import Capture
 from proxy.telemetry.otel import OtelTelemetry
 from proxy.ticker import Ticker
 from translators.errors import ProviderError
@@ -191,6 +192,7 @@ class TracedApp:
         keys: Client keys.
         live_gates: The key of the policy; the gates' clock stands still.
         tracing: The key of the policy.
+        capture: Captures content.
     """
 
     def __init__(
@@ -202,6 +204,7 @@ class TracedApp:
         keys: Sequence[str] = (),
         live_gates: Json | None = None,
         tracing: Json | None = None,
+        capture: Capture | None = None,
     ) -> None:
         scripted = {"first": first, "second": second or ScriptedProvider(Answer())}
         made = {
@@ -244,7 +247,7 @@ class TracedApp:
         self.service = Service(
             settings=Settings(heartbeat=0),
             generations=Generations(Generation(engine, Access(keys, ()), Health(engine))),
-            telemetry=OtelTelemetry(exporting, "0"),
+            telemetry=OtelTelemetry(exporting, "0", capture),
             decisions=DecisionLog(self.log.append),
             created=0,
             ticker=Ticker(),
