@@ -103,14 +103,18 @@ class AttemptContent:
         capture: Says where content goes, and how much of it.
         dialect: The API that is called.
         keys: What the caller was let in with.
+
+    Attributes:
+        known: The other attributes of the attempt's span, for the event.
     """
 
     __slots__ = (
         *("_answer", "_capture", "_captured", "_choices", "_dialect", "_error", "_keys"),
-        "_writer",
+        *("_writer", "known"),
     )
 
     def __init__(self, capture: Capture, dialect: str, keys: Sequence[str]) -> None:
+        self.known: dict[str, Any] = {}
         self._captured: dict[str, str] = {}
         self._error: dict[str, str] = {}
         self._capture = capture
@@ -178,16 +182,15 @@ class AttemptContent:
         self._choices = ()
         return {**self._captured, **self._error} if self._capture.mode.spans else self._error
 
-    def tell(self, context: Any, known: Mapping[str, Any]) -> None:
+    def tell(self, context: Any) -> None:
         """Make the event of the attempt, which is over, if there are to be events.
 
         Args:
             context: The OpenTelemetry context of its span.
-            known: The other attributes of the span.
         """
         if self._capture.events is None:
             return
-        shared = {name: value for name, value in known.items() if name.startswith(_SHARED)}
+        shared = {name: value for name, value in self.known.items() if name.startswith(_SHARED)}
         found = {name: msgspec.json.decode(data) for name, data in self._captured.items()}
         self._capture.events.emit(context, {**shared, **found, **self._error})
 

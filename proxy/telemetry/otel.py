@@ -225,7 +225,6 @@ class _AttemptSpan:
         self._parent = parent
         self._stream = start.stream
         self.content: AttemptContent | None = None
-        self._start: AttemptStart | None = None
         self.traceparent: str | None = None
         self._tools: ToolSpans | None = None
         if agent:
@@ -241,7 +240,8 @@ class _AttemptSpan:
     def capture(self, content: AttemptContent, start: AttemptStart) -> None:
         """Have content captured, if the span is recorded."""
         if self._span.is_recording():
-            self.content, self._start = content, start
+            self.content = content
+            content.known.update(_attempt_attributes(start))
 
     def first_chunk(self, seconds: float) -> None:
         if not self._stream:
@@ -250,6 +250,8 @@ class _AttemptSpan:
         attributes = {names.TIME_TO_FIRST_CHUNK: seconds}
         self._span.set_attributes(attributes)
         self._span.add_event("gen_ai.first_chunk", attributes)
+        if self.content is not None:
+            self.content.known.update(attributes)
 
     def end(self, end: AttemptEnd) -> None:
         span = self._span
@@ -264,11 +266,10 @@ class _AttemptSpan:
                 final[names.ERROR_TYPE] = kind
                 span.set_status(StatusCode.ERROR)
             span.set_attributes(final)
-            if self.content is not None and self._start is not None:
-                captured = self.content.end(complete=end.end_reason == "completed")
-                span.set_attributes(captured)
-                known = {**_attempt_attributes(self._start), **final}
-                self.content.tell(set_span_in_context(span, self._parent), known)
+            if self.content is not None:
+                self.content.known.update(final)
+                span.set_attributes(self.content.end(complete=end.end_reason == "completed"))
+                self.content.tell(set_span_in_context(span, self._parent))
         span.end()
 
 

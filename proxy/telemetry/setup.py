@@ -100,7 +100,9 @@ def otlp_endpoint(environment: Mapping[str, str]) -> str | None:
     return otlp_settings(environment).endpoint
 
 
-def create_telemetry(environment: Mapping[str, str], *, content_bytes: int = CONTENT_BYTES) -> Telemetry:
+def create_telemetry(
+    environment: Mapping[str, str], *, content_bytes: int = 64 * 1024
+) -> Telemetry:
     """Return telemetry as the variables have it; call it once per process, when serving starts.
 
     What is made at import time loses its spans: a worker process exits without running what would

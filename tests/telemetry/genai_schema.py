@@ -89,7 +89,8 @@ TOOLS: Final[Schema] = {
 def checked(data: Any, schema: Schema) -> Any:
     """Return what `data`, which is JSON, says; it must be as the schema has it."""
     value: Any = json.loads(data) if isinstance(data, str) else data
-    Draft202012Validator(schema).validate(value)
+    validator: Any = Draft202012Validator(schema)
+    validator.validate(value)
     return value
 
 

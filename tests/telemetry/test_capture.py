@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -162,15 +162,16 @@ def deep_size(thing: Any, seen: set[int] | None = None) -> int:
     if id(thing) in seen or isinstance(thing, type):
         return 0
     seen.add(id(thing))
-    held: list[Any] = []
-    if isinstance(thing, dict):
-        held = [*thing.keys(), *thing.values()]
+    held: list[Any] = [getattr(thing, "__dict__", None)]
+    if isinstance(thing, Mapping):
+        entries = cast("Mapping[Any, Any]", thing)
+        held += [*entries.keys(), *entries.values()]
     elif isinstance(thing, list | tuple | set | frozenset):
-        held = list(thing)
-    for name in getattr(type(thing), "__slots__", ()):
-        held.append(getattr(thing, name, None))
-    held.append(getattr(thing, "__dict__", None))
-    return sys.getsizeof(thing) + sum(deep_size(one, seen) for one in held)
+        held += list(cast("list[Any]", thing))
+    one: object = cast("object", thing)
+    slots: Sequence[str] = getattr(type(one), "__slots__", ())
+    held += [getattr(one, name, None) for name in slots]
+    return sys.getsizeof(one) + sum(deep_size(inner, seen) for inner in held)
 
 
 class TestFailures:
@@ -232,7 +233,8 @@ class TestEvents:
         content.asked(question(), Redactor())
         content.told([delta(content="Hello"), delta(reason="stop")])
         assert content.end(complete=True) == {}
-        content.tell(None, {"gen_ai.request.model": "m", "ep.x": 1, "server.port": 2})
+        content.known |= {"gen_ai.request.model": "m", "ep.x": 1, "server.port": 2}
+        content.tell(None)
         ((_, attributes),) = events.told
         assert attributes == {
             "gen_ai.request.model": "m",

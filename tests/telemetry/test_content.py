@@ -396,12 +396,13 @@ class TestLimits:
 
     def test_large_arguments_are_a_cut_text(self) -> None:
         arguments = json.dumps({"rows": [[i, "x"] for i in range(4000)]})
-        call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
+        function = {"name": "f", "arguments": arguments}
+        call = {"id": "c", "type": "function", "function": function}
         _, found = asked({"role": "assistant", "tool_calls": [call]}, limit=4096)
         shown = found[0]["parts"][0]["arguments"]
         assert shown.startswith('{"rows": [[0, "x"], [1, "x"]')
         assert shown.endswith("… [cut: 50900 characters]")
-        call["function"]["arguments"] = json.dumps({"rows": [[i, "x"] for i in range(700)]})
+        function["arguments"] = json.dumps({"rows": [[i, "x"] for i in range(700)]})
         _, found = asked({"role": "assistant", "tool_calls": [call]}, limit=4096)
         # It could be read, and is redacted as JSON, but is too large to be shown as such.
         shown = found[0]["parts"][0]["arguments"]
@@ -420,43 +421,59 @@ class TestLimits:
         assert len(json.dumps(part, ensure_ascii=False).encode()) > LIMIT * 0.8
 
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=40),
-    lambda inner: (
-        st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=9), inner, max_size=5)
-    ),
-    max_leaves=20,
-)
-words = st.text(max_size=300) | st.text('ab \n"\\', min_size=500, max_size=3000)
-content_parts = st.one_of(
-    st.builds(lambda t: {"type": "text", "text": t}, words),
-    st.builds(lambda t: {"type": "image_url", "image_url": {"url": f"https://h/{t}"}}, words),
-    st.builds(lambda t: {"type": "file", "file": {"file_id": t}}, words),
-)
-calls = st.builds(
-    lambda name, arguments: {
-        "id": "c",
-        "type": "function",
-        "function": {"name": name, "arguments": arguments},
-    },
-    words,
-    words | json_values.map(json.dumps),
-)
-messages = st.one_of(
-    st.builds(lambda t: {"role": "system", "content": t}, words),
-    st.builds(user, words | st.lists(content_parts, min_size=1, max_size=8)),
-    st.builds(
-        lambda t, c: {"role": "assistant", "content": t, "tool_calls": c},
-        words,
-        st.lists(calls, min_size=1, max_size=4),
-    ),
-    st.builds(lambda t: {"role": "tool", "tool_call_id": "c", "content": t}, words),
-)
+def any_json() -> st.SearchStrategy[Any]:
+    leaves: st.SearchStrategy[Any] = st.one_of(
+        *(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False)),
+        st.text(max_size=40),
+    )
+
+    def grown(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+        return st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=9), inner, max_size=5)
+
+    return st.recursive(leaves, grown, max_leaves=20)
+
+
+WORDS = st.text(max_size=300) | st.text('ab \n"\\', min_size=500, max_size=3000)
+
+
+@st.composite
+def content_parts(draw: st.DrawFn) -> Json:
+    text = draw(WORDS)
+    forms: list[Json] = [
+        {"type": "text", "text": text},
+        {"type": "image_url", "image_url": {"url": f"https://h/{text}"}},
+        {"type": "file", "file": {"file_id": text}},
+    ]
+    return draw(st.sampled_from(forms))
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> Json:
+    arguments = draw(WORDS | any_json().map(json.dumps))
+    function = {"name": draw(WORDS), "arguments": arguments}
+    return {"id": "c", "type": "function", "function": function}
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> list[Json]:
+    said: list[Json] = []
+    for role in draw(
+        st.lists(st.sampled_from(["system", "user", "assistant", "tool"]), max_size=11)
+    ):
+        message: Json = {"role": role, "content": draw(WORDS)}
+        if role == "user" and draw(st.booleans()):
+            message["content"] = draw(st.lists(content_parts(), min_size=1, max_size=8))
+        if role == "assistant":
+            message["tool_calls"] = draw(st.lists(calls(), min_size=1, max_size=4))
+        if role == "tool":
+            message["tool_call_id"] = "c"
+        said.append(message)
+    return [*said, user(draw(WORDS))]
 
 
 class TestProperties:
     @settings(max_examples=150, deadline=None)
-    @given(st.lists(messages, min_size=1, max_size=12), st.integers(2, 6000), st.booleans())
+    @given(conversations(), st.integers(2, 6000), st.booleans())
     def test_it_is_always_json_as_the_conventions_have_it_and_within_the_limit(
         self, said: list[Json], limit: int, apart: bool
     ) -> None:
@@ -490,7 +507,7 @@ class TestProperties:
             return f"{before} {secret} {after}"
 
         call = {"name": planted(), "arguments": json.dumps({planted(): [planted()]})}
-        schema_of_tool = {"description": planted(), "properties": {planted(): {}}}
+        schema_of_tool: Json = {"description": planted(), "properties": {planted(): {}}}
         said: list[Json] = [
             {"role": "system", "content": planted()},
             *(user([{"type": "text", "text": planted()}] * copies) for _ in range(copies)),
@@ -505,7 +522,7 @@ class TestProperties:
             },
             {"role": "tool", "tool_call_id": planted(), "content": json.dumps([planted()])},
         ]
-        tools = [
+        tools: list[Json] = [
             {"type": "function", "function": {"name": planted(), "parameters": schema_of_tool}},
             {"type": "custom", "custom": {"name": "n", "description": planted()}},
         ]
