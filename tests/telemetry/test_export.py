@@ -221,7 +221,7 @@ def test_a_server_with_two_workers_delivers_over_grpc(sink: GrpcSink):
         wait_until(answered, 30)
         assert sink.spans == []
         server.stop()
-    assert {trace: len(sink.names(trace)) for trace in traces} == dict.fromkeys(traces, 2)
+    assert {trace: len(sink.names(trace)) for trace in traces} == dict.fromkeys(traces, 3)
 
 
 @NEEDS_CLI
