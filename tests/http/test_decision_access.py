@@ -258,7 +258,7 @@ async def test_no_record_holds_content_or_a_key(guarded: Proxy, dialect: str) ->
 
 
 async def test_many_at_once_are_told_apart(proxy: Proxy) -> None:
-    kinds = {
+    kinds: dict[str, tuple[str, int, list[tuple[str, str]]]] = {
         "openai_only": ("[sandbox words=3]", 200, [("openai", "answered")]),
         "anthropic_first": (
             "[sandbox provider=anthropic fail=500]",
