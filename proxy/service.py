@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from starlette.types import Scope
 
@@ -38,6 +38,9 @@ from proxy.telemetry.spans import Telemetry
 from proxy.ticker import Ticker
 from proxy.workers import shared_folder
 from translators.errors import ExecutionPlatformError
+
+if TYPE_CHECKING:
+    from proxy.sandbox.server import SandboxServer
 
 __all__ = [
     "Configuration",
@@ -186,9 +189,8 @@ async def open_service(
 
     Args:
         configuration: What is served.
-        reloads: Whether a policy that changes is taken, and the records of requests are kept. For
-            servers: `execution_platform` reads the policy again with each router that is made, and
-            has nobody who would ask for a record.
+        reloads: Whether a policy that changes is taken, and requests' records are kept. For
+            servers: `execution_platform` reads the policy again with each router that is made.
 
     Raises:
         TelemetryError: An `OTEL_*` variable asks for something that is not there.
@@ -198,12 +200,7 @@ async def open_service(
     async with AsyncExitStack() as stack:
         telemetry = create_telemetry(environment, content_bytes=settings.trace_content_bytes)
         stack.push_async_callback(telemetry.shutdown)
-        sandbox = None
-        if settings.sandbox:
-            # Imported here: without the sandbox none of it is needed.
-            from proxy.sandbox.server import SandboxServer  # noqa: PLC0415
-
-            sandbox = await stack.enter_async_context(SandboxServer())
+        sandbox = await _sandbox(stack) if settings.sandbox else None
         ticker = Ticker()
         stack.callback(ticker.close)
         assembly = Assembly(settings, environment, ticker, sandbox)
@@ -213,10 +210,10 @@ async def open_service(
         stack.push_async_callback(generations.aclose)
         assembly.begin(first)
         reloader = None
-        kept = DecisionStore(settings.decisions if reloads else 0)
         if reloads:
             reloader = _reloader(configuration, assembly, generations)
             stack.push_async_callback(reloader.aclose)
+        kept = DecisionStore(settings.decisions if reloads else 0)
         yield Service(
             settings=settings,
             generations=generations,
@@ -228,6 +225,13 @@ async def open_service(
             siblings=await _siblings(stack, kept),
             reloader=reloader,
         )
+
+
+async def _sandbox(stack: AsyncExitStack) -> "SandboxServer":
+    # Imported here: without the sandbox none of it is needed.
+    from proxy.sandbox.server import SandboxServer  # noqa: PLC0415
+
+    return await stack.enter_async_context(SandboxServer())
 
 
 def _reloader(

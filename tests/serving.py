@@ -157,6 +157,7 @@ class Proxy(_Process):
         policy: Written to a file that `--policy` names: a text, or what becomes JSON (which is
             YAML as well).
         unread: Standard error is a pipe that nobody reads.
+        module: In place of `proxy`.
     """
 
     def __init__(
@@ -165,13 +166,14 @@ class Proxy(_Process):
         env: Mapping[str, str] | None = None,
         policy: Mapping[str, Any] | str | None = None,
         unread: bool = False,
+        module: str = "proxy",
     ) -> None:
         self._files = tempfile.TemporaryDirectory(prefix="ep-policy-")
         self.policy_file = Path(self._files.name) / "policy.yaml"
         if policy is not None:
             self.change_policy(policy)
             arguments = (*arguments, "--policy", str(self.policy_file))
-        super().__init__("proxy", ["serve", "--port", "0", *arguments], env or {}, unread=unread)
+        super().__init__(module, ["serve", "--port", "0", *arguments], env or {}, unread=unread)
         try:
             found = re.fullmatch(r"Execution Platform listens on (\S+:(\d+))\n", self.line())
             assert found is not None
