@@ -21,6 +21,9 @@ from tests.deploy.parts import need
 from tests.providers import closed_port
 from tests.serving import START_SECONDS
 
+# Building takes half a minute, and much longer where others want the processors, too.
+pytestmark = pytest.mark.timeout(900)
+
 CLIENT_KEY = "client-key-7be0"
 SERVED = {"EP_SANDBOX": "1", "EP_CLIENT_KEYS": CLIENT_KEY}
 
