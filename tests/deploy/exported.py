@@ -12,7 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.providers import closed_port
 from tests.serving import Proxy, wait_until
 
-__all__ = ["exported_metrics"]
+__all__ = ["Labels", "exported_metrics"]
+
+Labels = Mapping[str, frozenset[str]]
+"""Labels of a series, each with the values it was seen with."""
 
 METRICS_KEY = "metrics-key-41d0"
 
@@ -33,7 +36,7 @@ POLICY: Mapping[str, Any] = {
 }
 
 
-def exported_metrics() -> dict[str, frozenset[str]]:
+def exported_metrics() -> dict[str, Labels]:
     """Return the series that a server exports, each with the labels it was seen with.
 
     Names are those that a query may use: of a histogram `…_bucket`, `…_sum` and `…_count`. A series
@@ -48,10 +51,10 @@ def exported_metrics() -> dict[str, frozenset[str]]:
     with Proxy("--sandbox", env=environment, policy=POLICY) as server:
         _ask(server, "Say hello")
         _ask(server, "Say hello")
+        _ask(server, "All fail [sandbox fail=500]")
         _ask(server, "Count to twenty, slowly", stream=True)
         _ask(server, "Say it with a seed, and two ways", seed=1, n=2)
-        _ask(server, "Fail once [sandbox fail=529]")
-        found: dict[str, frozenset[str]] = {}
+        found: dict[str, Labels] = {}
 
         def counted() -> bool:
             found.clear()
@@ -90,11 +93,15 @@ _SERIES = {
 }
 
 
-def _names(text: str) -> dict[str, frozenset[str]]:
-    seen: defaultdict[str, set[str]] = defaultdict(set)
+def _names(text: str) -> dict[str, Labels]:
+    seen: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for family in text_string_to_metric_families(text):
         for ending in _SERIES.get(family.type, ("",)):
-            seen[family.name + ending].update()
+            _ = seen[family.name + ending]
         for sample in family.samples:
-            seen[sample.name].update(sample.labels)
-    return {name: frozenset(labels) for name, labels in seen.items()}
+            for label, value in sample.labels.items():
+                seen[sample.name][label].add(value)
+    return {
+        name: {label: frozenset(values) for label, values in labels.items()}
+        for name, labels in seen.items()
+    }

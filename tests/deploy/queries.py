@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -19,6 +19,13 @@ _OF_THE_SCRAPE = frozenset({"job", "instance"})
 """Labels that Prometheus adds; and `le` is every histogram's."""
 
 
+_PATTERNS: Mapping[str, Callable[[str], str | None]] = {
+    "MatchOp.Equal": re.escape,
+    # A variable of the dashboard is any value.
+    "MatchOp.Re": lambda value: None if value.startswith("$") else value,
+}
+
+
 @dataclass(frozen=True)
 class Asked:
     """What a query needs to be exported.
@@ -26,10 +33,12 @@ class Asked:
     Attributes:
         metrics: Names of series.
         labels: Names of labels that it selects or groups by, but for those Prometheus adds.
+        selected: Of which metric it wants which label to have a value: a regular expression.
     """
 
     metrics: frozenset[str]
     labels: frozenset[str]
+    selected: frozenset[tuple[str, str, str]]
 
 
 def asked_by(query: str) -> Asked:
@@ -42,6 +51,7 @@ def asked_by(query: str) -> Asked:
         query = query.replace(variable, value)
     metrics: set[str] = set()
     labels: set[str] = set()
+    selected: set[tuple[str, str, str]] = set()
 
     def visit(found: promql_parser.Expr) -> bool:
         if isinstance(found, promql_parser.MatrixSelector):
@@ -50,13 +60,17 @@ def asked_by(query: str) -> Asked:
             if found.name is None:
                 raise ValueError(f"a selector without a name, in {query}")
             metrics.add(found.name)
-            labels.update(matcher.name for matcher in found.matchers.matchers)
+            for matcher in found.matchers.matchers:
+                labels.add(matcher.name)
+                pattern = _PATTERNS.get(str(matcher.op), lambda _: None)(matcher.value)
+                if pattern is not None and matcher.name not in _OF_THE_SCRAPE:
+                    selected.add((found.name, matcher.name, pattern))
         if isinstance(found, promql_parser.AggregateExpr) and found.modifier is not None:
             labels.update(found.modifier.labels)
         return True
 
     promql_parser.walk(promql_parser.parse(query), visit)
-    return Asked(frozenset(metrics), frozenset(labels - _OF_THE_SCRAPE))
+    return Asked(frozenset(metrics), frozenset(labels - _OF_THE_SCRAPE), frozenset(selected))
 
 
 def dashboard() -> dict[str, Any]:

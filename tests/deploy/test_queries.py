@@ -1,8 +1,10 @@
 """Dashboard and rules ask for what a real server exports, by the names it has there."""
 
+import re
+
 import pytest
 
-from tests.deploy.exported import exported_metrics
+from tests.deploy.exported import Labels, exported_metrics
 from tests.deploy.queries import asked_by, dashboard_queries, rule_queries
 
 QUERIES = [*dashboard_queries(), *rule_queries()]
@@ -20,13 +22,13 @@ HAVE_NO_LABELS = frozenset(
 
 
 @pytest.fixture(scope="module")
-def exported() -> dict[str, frozenset[str]]:
+def exported() -> dict[str, Labels]:
     return exported_metrics()
 
 
 @pytest.mark.parametrize(("place", "query"), QUERIES, ids=[place for place, _ in QUERIES])
 def test_a_query_asks_for_what_is_exported(
-    place: str, query: str, exported: dict[str, frozenset[str]]
+    place: str, query: str, exported: dict[str, Labels]
 ) -> None:
     asked = asked_by(query)
     ours = asked.metrics - {"up"} - RECORDED
@@ -34,11 +36,20 @@ def test_a_query_asks_for_what_is_exported(
     seen = [exported[name] for name in ours]
     if ours & NOT_SEEN_HERE or not ours:
         return
-    labels = frozenset[str]().union(*seen)
+    labels = frozenset(label for series in seen for label in series)
     assert asked.labels <= labels, f"{place}: no such label on {', '.join(sorted(ours))}"
 
 
-def test_what_is_not_seen_here_is_little(exported: dict[str, frozenset[str]]) -> None:
+@pytest.mark.parametrize(("place", "query"), QUERIES, ids=[place for place, _ in QUERIES])
+def test_what_a_query_selects_there_is(place: str, query: str, exported: dict[str, Labels]) -> None:
+    for metric, label, pattern in asked_by(query).selected:
+        values = exported[metric][label]
+        assert [value for value in values if re.fullmatch(pattern, value)], (
+            f"{place}: {label} of {metric} is one of {sorted(values)}, and never {pattern}"
+        )
+
+
+def test_what_is_not_seen_here_is_little(exported: dict[str, Labels]) -> None:
     asked = frozenset[str]().union(*(asked_by(query).metrics for _, query in QUERIES))
     without = {name for name in asked & set(exported) if not exported[name]}
     assert without <= NOT_SEEN_HERE | HAVE_NO_LABELS
@@ -62,6 +73,11 @@ def test_metrics_and_labels_are_read_from_queries(
 ) -> None:
     asked = asked_by(query)
     assert (set(asked.metrics), set(asked.labels)) == (metrics, labels)
+
+
+def test_selected_values_are_read_from_queries() -> None:
+    asked = asked_by('a{b="x.y", c=~"p|q", d!="r", e=~"$persona", job="s"} / b_total{b="t"}')
+    assert asked.selected == {("a", "b", r"x\.y"), ("a", "c", "p|q"), ("b_total", "b", "t")}
 
 
 @pytest.mark.parametrize("query", ["sum by (", "rate(a)", '{b="c"}', "a b"])
