@@ -73,6 +73,9 @@ lock: $(VENV)/.installed-dev ## Pin the dependencies anew, with hashes
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) --group build -o deploy/requirements.txt pyproject.toml
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) --group build --extra claude-agent \
 		--constraint deploy/requirements.txt -o deploy/requirements-claude-agent.txt pyproject.toml
+	@$(BIN)/uv pip compile $(LOCK_FLAGS) --group build --extra redis --extra vertex --extra bedrock \
+		--extra otlp-grpc --constraint deploy/requirements.txt \
+		-o deploy/requirements-extras.txt pyproject.toml
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) --group dev -o tests/requirements.txt pyproject.toml
 
 LOCK_FLAGS := --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.agent_cli import agent_cli_missing
+from tests.deploy.parts import promtool_missing
 from tests.guide import GUIDE, absent
 from tests.providers import UPSTREAM_KEY, closed_port, deaf_port, standard_policy
 from tests.recordings import recorded_folder
@@ -28,6 +29,8 @@ def pytest_sessionstart() -> None:
         raise pytest.UsageError(f"CI needs Redis: {missing}")
     if (missing := agent_cli_missing()) is not None:
         raise pytest.UsageError(f"CI needs the Claude CLI: {missing}")
+    if (missing := promtool_missing()) is not None:
+        raise pytest.UsageError(f"CI needs promtool: {missing}")
 
 
 @pytest.fixture(scope="session")

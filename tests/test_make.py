@@ -45,11 +45,12 @@ def test_redis_is_looked_for_before_anything_is_installed() -> None:
 
 
 PINNED = re.compile(r"^([a-z0-9_.-]+(?:\[[a-z,-]+\])?)==([^ ;]+)", re.MULTILINE)
-BASE, AGENT, TESTS = (
+BASE, AGENT, EXTRAS, TESTS = (
     dict(PINNED.findall((ROOT / name).read_text()))
     for name in (
         "deploy/requirements.txt",
         "deploy/requirements-claude-agent.txt",
+        "deploy/requirements-extras.txt",
         "tests/requirements.txt",
     )
 )
@@ -61,8 +62,15 @@ def test_the_claude_agent_sdk_comes_on_top_and_changes_nothing_else() -> None:
     assert AGENT.items() > BASE.items()
 
 
+def test_the_other_extras_come_on_top_and_change_nothing_else() -> None:
+    assert EXTRAS.items() > BASE.items()
+    assert {"redis", "google-auth[requests]", "botocore", "grpcio"} <= set(EXTRAS)
+    assert "claude-agent-sdk" not in EXTRAS
+
+
 def test_what_is_tested_is_what_is_deployed() -> None:
     assert TESTS.items() >= AGENT.items()
+    assert TESTS.items() >= EXTRAS.items()
 
 
 @pytest.mark.skipif(MAKE is None, reason="there is no make here")
