@@ -23,7 +23,7 @@ OtlpProtocol = Literal["http/protobuf", "grpc"]
 
 HTTP_PROTOBUF: Final = "http/protobuf"
 
-EXPORT_SOON: Final = {"OTEL_BSP_SCHEDULE_DELAY": "200"}
+EXPORT_SOON: Final = {"OTEL_BSP_SCHEDULE_DELAY": "50"}
 """Milliseconds; the default of five seconds would be waited for in every test."""
 
 

@@ -114,9 +114,7 @@ def children_of(span: TracedSpan, spans: Sequence[TracedSpan]) -> list[TracedSpa
     return [other for other in spans if other.parent == span.id]
 
 
-def render(
-    spans: Sequence[TracedSpan], *, parent: str, tell: Callable[[TracedSpan], str]
-) -> list[str]:
+def render(spans: Sequence[TracedSpan], *, parent: str, tell: Callable[[TracedSpan], str]) -> str:
     """Return the tree below a span of somebody else, a line for each span, indented by depth.
 
     Args:
@@ -134,7 +132,7 @@ def render(
 
     add(parent, 0)
     assert len(lines) == len(spans), f"spans that hang in the air: {_loose(spans, parent)}"
-    return lines
+    return "\n".join(lines)
 
 
 def _loose(spans: Sequence[TracedSpan], parent: str) -> list[str]:
