@@ -67,8 +67,12 @@ class OtlpSink:
         return self._query.trace(id)
 
     def told(self, trace: str) -> bytes:
-        """Return all that was ever exported here, as it came."""
+        """Return all that was ever exported here, as it came: of every trace, and no trace too."""
         return b"\n".join(export.body for export in list(self.inbox.exports))
+
+    def bodies(self, signal: str = "traces") -> list[bytes]:
+        """Return the exports of `traces`, `logs` or `metrics` that came so far, decompressed."""
+        return self.inbox.bodies(signal)
 
     @property
     def answers(self) -> Answers:

@@ -6,7 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -14,7 +18,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from tests.telemetry.backends.otlp_json import resource_spans
 
-__all__ = ["Answers", "Export", "Inbox", "Refused"]
+__all__ = ["SIGNALS", "Answers", "Export", "Inbox", "Refused"]
+
+SIGNALS: Mapping[str, type[Message]] = {
+    "traces": ExportTraceServiceRequest,
+    "logs": ExportLogsServiceRequest,
+    "metrics": ExportMetricsServiceRequest,
+}
+"""What is exported, by the last part of the path over HTTP."""
 
 _HELD_SECONDS = 60.0
 """A test that forgets to release exports does not hang for ever."""
@@ -38,11 +49,13 @@ class Export:
     """One export as it arrived.
 
     Attributes:
+        signal: `traces`, `logs` or `metrics`.
         protocol: `http/protobuf` or `grpc`.
         headers: Or gRPC's metadata; names in small letters.
         body: Without its compression: what is searched for what must not be there.
     """
 
+    signal: str
     protocol: str
     headers: Mapping[str, str]
     body: bytes
@@ -53,13 +66,15 @@ class Answers:
     """What exports are answered with, from now on.
 
     Attributes:
-        status: In HTTP's terms; gRPC's status follows from it.
+        first: Statuses of the next exports, each used once.
+        status: Of all others. In HTTP's terms; gRPC's status follows from it.
         headers: Beside the usual ones, such as `retry-after`; or gRPC's trailing metadata.
         delay: Seconds before each answer.
         rejected: How many spans a partial success does not take.
         message: Of a partial success.
     """
 
+    first: list[int] = field(default_factory=list[int])
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict[str, str])
     delay: float = 0.0
@@ -89,15 +104,19 @@ class Inbox:
         with self._lock:
             self.exports.append(export)
         try:
-            request = ExportTraceServiceRequest.FromString(export.body)
+            request = SIGNALS[export.signal].FromString(export.body)
         except DecodeError as error:
-            raise self.refuse(400, f"no ExportTraceServiceRequest: {error}") from None
-        self._check(request)
+            raise self.refuse(400, f"not an export of {export.signal}: {error}") from None
+        if isinstance(request, ExportTraceServiceRequest):
+            self._check(request)
         self._pause()
-        if self.answers.status != 200:
-            raise Refused(self.answers.status, "told to refuse")
         with self._lock:
-            self._groups += resource_spans(request)
+            status = self.answers.first.pop(0) if self.answers.first else self.answers.status
+            if status != 200:
+                raise Refused(status, "told to refuse")
+            if isinstance(request, ExportTraceServiceRequest):
+                self._groups += resource_spans(request)
+        # The answers to all signals look alike on the wire.
         answer = ExportTraceServiceResponse()
         if self.answers.rejected or self.answers.message:
             answer.partial_success.rejected_spans = self.answers.rejected
@@ -144,6 +163,11 @@ class Inbox:
             yield
         finally:
             self._open.set()
+
+    def bodies(self, signal: str) -> list[bytes]:
+        """Return the exports of a signal that came so far, whatever became of them."""
+        with self._lock:
+            return [export.body for export in self.exports if export.signal == signal]
 
     def groups(self) -> list[dict[str, Any]]:
         """Return the `resourceSpans` taken so far."""

@@ -17,7 +17,7 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.telemetry.backends.inbox import Export, Inbox, Refused
+from tests.telemetry.backends.inbox import SIGNALS, Export, Inbox, Refused
 
 __all__ = ["GrpcReceiver", "HttpServer", "otlp_over_http", "questions_over_http"]
 
@@ -102,7 +102,7 @@ def _handler(
 
 
 def otlp_over_http(inbox: Inbox) -> Callable[[str, str, Mapping[str, str], bytes], Answer]:
-    """Return what answers exports of traces over HTTP."""
+    """Return what answers exports over HTTP."""
 
     def answer(method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         try:
@@ -118,7 +118,8 @@ def otlp_over_http(inbox: Inbox) -> Callable[[str, str, Mapping[str, str], bytes
 def _export(
     inbox: Inbox, method: str, path: str, headers: Mapping[str, str], body: bytes
 ) -> Export:
-    if path != "/v1/traces":
+    signal = path.removeprefix("/v1/")
+    if signal not in SIGNALS:
         raise inbox.refuse(404, f"nothing is at {path}")
     if method != "POST":
         raise inbox.refuse(405, f"{method} is not allowed")
@@ -133,7 +134,7 @@ def _export(
             body = gzip.decompress(body)
         except (OSError, EOFError, zlib.error) as error:
             raise inbox.refuse(400, f"not gzip: {error}") from None
-    return Export("http/protobuf", headers, body)
+    return Export(signal, "http/protobuf", headers, body)
 
 
 def _rpc_status(message: str) -> bytes:
@@ -200,7 +201,7 @@ _GRPC_CODES = {
 
 
 class GrpcReceiver:
-    """Takes exports over gRPC on a free port."""
+    """Takes exports of traces over gRPC on a free port."""
 
     def __init__(self, inbox: Inbox) -> None:
         # By name: the package has no types, and most tests can do without its 0.2 s.
@@ -209,7 +210,7 @@ class GrpcReceiver:
         def take(body: bytes, context: Any) -> bytes:
             metadata = {name: str(value) for name, value in context.invocation_metadata()}
             try:
-                return inbox.take(Export("grpc", metadata, body))
+                return inbox.take(Export("traces", "grpc", metadata, body))
             except Refused as refused:
                 context.set_trailing_metadata(tuple(inbox.answers.headers.items()))
                 code = _GRPC_CODES.get(refused.status, "UNKNOWN")
