@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -64,6 +65,7 @@ class _Process:
                 text=True,
                 env=clean_environment(env),
                 cwd=self._folder.name,
+                process_group=0,
             )
         self._lines: queue.Queue[str | None] = queue.Queue()
         assert self._popen.stdout is not None
@@ -126,6 +128,9 @@ class _Process:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Its workers, too: they outlive a parent that is killed, and hold on to its output.
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
         try:
             self.stop(signal.SIGKILL)
         finally:
