@@ -11,7 +11,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -129,7 +128,7 @@ class _Process:
 
     def __exit__(self, *_: object) -> None:
         # Its workers, too: they outlive a parent that is killed, and hold on to its output.
-        with suppress(ProcessLookupError):
+        if self._popen.returncode is None:
             os.killpg(self.pid, signal.SIGKILL)
         try:
             self.stop(signal.SIGKILL)
