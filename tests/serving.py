@@ -91,6 +91,14 @@ class _Process:
             raise AssertionError(f"the process did not start; it said: {self.log()}")
         return line
 
+    def rest(self) -> str:
+        """Return what is left of standard output, once the process has ended."""
+        assert not self.running
+        lines: list[str] = []
+        while (line := self._lines.get(timeout=START_SECONDS)) is not None:
+            lines.append(line)
+        return "".join(lines)
+
     def log(self) -> str:
         """Return what was written to standard error so far."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""

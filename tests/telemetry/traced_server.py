@@ -14,7 +14,20 @@ from tests.telemetry.backends.backend import OtlpProtocol, TraceBackend, whole_t
 from tests.telemetry.backends.spans import TracedSpan, assert_nested, render
 from tests.telemetry.caller import CANARY, CHAT, Caller
 
-__all__ = ["CANARIES", "LOOK", "SERVER", "TracedServer", "line_of", "serving", "traced_policy"]
+__all__ = [
+    "CANARIES",
+    "CLIENT_KEY",
+    "LOOK",
+    "PROVIDER_KEY",
+    "SERVER",
+    "SHARED",
+    "SYSTEM_PROMPT",
+    "TracedServer",
+    "line_of",
+    "ours",
+    "serving",
+    "traced_policy",
+]
 
 Json = dict[str, Any]
 
@@ -22,7 +35,7 @@ SERVER: Final = f"POST {CHAT}"
 
 CLIENT_KEY: Final = "canary-client-key-7d20"
 PROVIDER_KEY: Final = "canary-provider-key-16ce"
-PROMPT: Final = "You are canary-system-b8a4, a persona of the tests."
+SYSTEM_PROMPT: Final = "You are canary-system-b8a4, a persona of the tests."
 
 CANARIES: Final = {
     "client key": CLIENT_KEY,
@@ -78,7 +91,7 @@ def traced_policy(sandbox: SandboxProcess, *, scripted: int = 9, dead: int = 9) 
     personas |= {name: {"provider_preferences": chain} for name, chain in chains.items()}
     personas["cached"]["cache"] = {"ttl": 300}
     for persona in personas.values():
-        persona["system_prompt"] = PROMPT
+        persona["system_prompt"] = SYSTEM_PROMPT
     return policy
 
 
@@ -135,11 +148,15 @@ class TracedServer:
         return found
 
     def tree(self, caller: Caller, spans: Sequence[TracedSpan]) -> str:
-        """Return the tree below the caller's span, as text; checks what holds for every tree."""
-        assert_nested(spans)
-        for span in spans:
+        """Return the tree below the caller's span, as text; checks what holds for every tree.
+
+        Spans of other processes than ours are not in it: they come when they like.
+        """
+        own = ours(spans)
+        assert_nested(own)
+        for span in own:
             assert_in_order(span)
-        tree = render(spans, parent=caller.span, tell=line_of)
+        tree = render(own, parent=caller.span, tell=line_of)
         self.trees[caller.trace] = (caller.span, tree)
         told = self.backend.told(caller.trace)
         for what, canary in CANARIES.items():
@@ -150,8 +167,13 @@ class TracedServer:
         """Stop the server: nothing may be left to export that was not there before."""
         self.proxy.stop(seconds=30)
         for trace, (parent, tree) in self.trees.items():
-            spans = whole_trace(self.backend, trace)
+            spans = ours(whole_trace(self.backend, trace))
             assert render(spans, parent=parent, tell=line_of) == tree
+
+
+def ours(spans: Sequence[TracedSpan]) -> list[TracedSpan]:
+    """Return the spans of our own process: an agent's reports by itself."""
+    return [span for span in spans if span.resource["service.name"] == "execution-platform"]
 
 
 def _headers(caller: Caller) -> dict[str, str]:
@@ -162,7 +184,7 @@ def _headers(caller: Caller) -> dict[str, str]:
     }
 
 
-_SHARED = {
+SHARED: Final = {
     *("server.address", "server.port", "http.response.status_code", "error.type"),
     "ep.stream.end_reason",
 }
