@@ -26,7 +26,8 @@ from tests.telemetry.backends.query import Query
 
 __all__ = ["JaegerMissing", "main", "running_jaeger"]
 
-IMAGE: Final = "docker.io/jaegertracing/jaeger:2.13.0"
+IMAGE: Final = "docker.io/jaegertracing/jaeger:2.20.0"
+"""The one of `deploy/compose.yaml`."""
 
 MODULE: Final = "github.com/jaegertracing/jaeger"
 VERSION: Final = "v1.76.0"
