@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PORT ?= 8080
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-virtualenv
 
-.PHONY: help run claude-agent test check format docs build bench lock clean redis-server
+.PHONY: help run claude-agent test test-jaeger check format docs build bench lock clean redis-server
 
 help: ## Show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ test: redis-server $(VENV)/.installed-dev ## Run all tests, with branch coverage
 	@rm -f .coverage .coverage.*
 	@$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
+
+# A running one at JAEGER_QUERY_URL, a container, or its Go module, built into build/jaeger once.
+test-jaeger: $(VENV)/.installed-dev ## Run the tests of traces against a real Jaeger, which is started for them
+	@$(BIN)/python -m tests.telemetry.backends.start_jaeger $(PYTEST_ARGS)
 
 # Debian's package, for the tests of what server processes share. It is started by no one but them.
 redis-server:

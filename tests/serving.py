@@ -64,6 +64,7 @@ class _Process:
                 text=True,
                 env=clean_environment(env),
                 cwd=self._folder.name,
+                process_group=0,
             )
         self._lines: queue.Queue[str | None] = queue.Queue()
         assert self._popen.stdout is not None
@@ -89,6 +90,14 @@ class _Process:
             self.stop(signal.SIGKILL)
             raise AssertionError(f"the process did not start; it said: {self.log()}")
         return line
+
+    def rest(self) -> str:
+        """Return what is left of standard output, once the process has ended."""
+        assert not self.running
+        lines: list[str] = []
+        while (line := self._lines.get(timeout=START_SECONDS)) is not None:
+            lines.append(line)
+        return "".join(lines)
 
     def log(self) -> str:
         """Return what was written to standard error so far."""
@@ -142,6 +151,9 @@ class _Process:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # Its workers, too: they outlive a parent that is killed, and hold on to its output.
+        if self._popen.returncode is None:
+            os.killpg(self.pid, signal.SIGKILL)
         try:
             self.stop(signal.SIGKILL)
         finally:

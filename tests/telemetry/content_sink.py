@@ -1,4 +1,4 @@
-"""A collector for tests that keeps log records, too, and all bytes that came."""
+"""A collector for tests that tells of log records, too, and of all bytes that came."""
 
 from dataclasses import dataclass
 from typing import Any, cast
@@ -24,16 +24,27 @@ class SinkEvent:
 
 
 class ContentSink(OtlpSink):
-    """An `OtlpSink` that takes logs."""
-
-    def __init__(self) -> None:
-        self.events: list[SinkEvent] = []
-        self.bodies: list[bytes] = []
-        super().__init__()
+    """An `OtlpSink` that tells of log records, too."""
 
     @property
     def environment(self) -> dict[str, str]:
         return {**super().environment, "OTEL_BLRP_SCHEDULE_DELAY": "200"}
+
+    @property
+    def events(self) -> list[SinkEvent]:
+        """All log records that came so far."""
+        found: list[SinkEvent] = []
+        for body in self.bodies("logs"):
+            for group in ExportLogsServiceRequest.FromString(body).resource_logs:
+                resource = _plain(group.resource.attributes)
+                for scope in group.scope_logs:
+                    found += [_event(record, resource) for record in scope.log_records]
+        return found
+
+    @property
+    def everything(self) -> bytes:
+        """All that came, of every trace and every signal."""
+        return self.told("")
 
     def events_of(self, trace: str, count: int, seconds: float = 10.0) -> list[SinkEvent]:
         """Return the events of one trace, once there are as many."""
@@ -41,18 +52,7 @@ class ContentSink(OtlpSink):
         return self._events_of(trace)
 
     def _events_of(self, trace: str) -> list[SinkEvent]:
-        return [event for event in list(self.events) if event.trace == trace]
-
-    def _take(self, path: str, body: bytes) -> int:
-        self.bodies.append(body)
-        if path != "/v1/logs":
-            return super()._take(path, body)
-        request = ExportLogsServiceRequest.FromString(body)
-        for group in request.resource_logs:
-            resource = _plain(group.resource.attributes)
-            for scope in group.scope_logs:
-                self.events += [_event(record, resource) for record in scope.log_records]
-        return 200
+        return [event for event in self.events if event.trace == trace]
 
 
 def _event(record: Any, resource: dict[str, Any]) -> SinkEvent:

@@ -1,94 +1,109 @@
-"""A collector for tests: takes OTLP over HTTP on loopback and keeps the spans."""
+"""A collector for tests: takes OTLP on loopback, keeps the spans, and answers as Jaeger does."""
 
-import gzip
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, Self, cast
-
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
+from typing import Self
 
 from tests.serving import wait_until
+from tests.telemetry.backends.backend import Json, OtlpProtocol, exporter_variables
+from tests.telemetry.backends.inbox import Answers, Inbox
+from tests.telemetry.backends.query import Query
+from tests.telemetry.backends.servers import (
+    GrpcReceiver,
+    HttpServer,
+    otlp_over_http,
+    questions_over_http,
+)
+from tests.telemetry.backends.spans import TracedSpan, spans_of
 
-__all__ = ["OtlpSink", "SinkSpan"]
-
-_KINDS = {1: "INTERNAL", 2: "SERVER", 3: "CLIENT"}
-
-
-@dataclass(frozen=True)
-class SinkSpan:
-    """One span as it arrived.
-
-    Attributes:
-        parent: The parent's id, or an empty text.
-        status: `UNSET`, `OK` or `ERROR`.
-    """
-
-    name: str
-    kind: str
-    trace: str
-    id: str
-    parent: str
-    status: str
-    attributes: dict[str, Any]
-    resource: dict[str, Any]
-    start: int
-    end: int
+__all__ = ["OtlpSink"]
 
 
 class OtlpSink:
-    """A context manager; while it is open it listens on a free port.
+    """A `TraceBackend`, and a context manager: while it is open it listens on free ports.
 
     Args:
-        status: What every export is answered with.
+        status: What every export is answered with; see `answers` for more.
     """
 
+    name = "sink"
+
     def __init__(self, status: int = 200) -> None:
-        self.spans: list[SinkSpan] = []
-        self.exports = 0
-        self._status = status
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._take))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self.inbox = Inbox()
+        self.inbox.answers.status = status
+        self._otlp = HttpServer(otlp_over_http(self.inbox))
+        self._questions = HttpServer(questions_over_http(self.inbox))
+        self._query = Query(self._questions.url)
+        self._grpc: GrpcReceiver | None = None
 
     @property
     def url(self) -> str:
-        """For `OTEL_EXPORTER_OTLP_ENDPOINT`."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        """For `OTEL_EXPORTER_OTLP_ENDPOINT`, over HTTP."""
+        return self._otlp.url
+
+    @property
+    def grpc_url(self) -> str:
+        """For `OTEL_EXPORTER_OTLP_ENDPOINT`, over gRPC; it is listened there from now on."""
+        if self._grpc is None:
+            self._grpc = GrpcReceiver(self.inbox)
+        return self._grpc.url
+
+    @property
+    def query_url(self) -> str:
+        """Where it answers Jaeger's questions."""
+        return self._questions.url
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables of a process that is to export to this sink, soon."""
-        return {"OTEL_EXPORTER_OTLP_ENDPOINT": self.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
+        """The variables of a process that is to export to this sink, soon, over HTTP."""
+        return self.environment_for("http/protobuf")
 
-    def of_trace(self, trace: str) -> list[SinkSpan]:
+    def environment_for(self, protocol: OtlpProtocol) -> dict[str, str]:
+        return exporter_variables(protocol, self.url if protocol != "grpc" else self.grpc_url)
+
+    def services(self) -> list[str]:
+        return self._query.services()
+
+    def trace(self, id: str) -> Json | None:
+        return self._query.trace(id)
+
+    def told(self, trace: str) -> bytes:
+        """Return all that was ever exported here, as it came: of every trace, and no trace too."""
+        return b"\n".join(export.body for export in list(self.inbox.exports))
+
+    def bodies(self, signal: str = "traces") -> list[bytes]:
+        """Return the exports of `traces`, `logs` or `metrics` that came so far, decompressed."""
+        return self.inbox.bodies(signal)
+
+    @property
+    def answers(self) -> Answers:
+        """What exports are answered with; may be changed at any time."""
+        return self.inbox.answers
+
+    @property
+    def exports(self) -> int:
+        """How many exports have come, whatever became of them."""
+        return len(self.inbox.exports)
+
+    @property
+    def refused(self) -> list[str]:
+        """Why exports were refused that no collector would have taken."""
+        return self.inbox.refused
+
+    @property
+    def spans(self) -> list[TracedSpan]:
+        """All spans that came so far, by start."""
+        return spans_of({"result": {"resourceSpans": self.inbox.groups()}})
+
+    def of_trace(self, trace: str) -> list[TracedSpan]:
         """Return the spans of one trace that came so far, by start."""
-        found = [span for span in list(self.spans) if span.trace == trace]
-        return sorted(found, key=lambda span: span.start)
+        return [span for span in self.spans if span.trace == trace]
 
-    def wait_for(self, trace: str, count: int, seconds: float = 10.0) -> list[SinkSpan]:
+    def wait_for(self, trace: str, count: int, seconds: float = 10.0) -> list[TracedSpan]:
         """Return the spans of one trace, once there are as many."""
         wait_until(lambda: len(self.of_trace(trace)) >= count, seconds)
         return self.of_trace(trace)
 
-    def _take(self, path: str, body: bytes) -> int:
-        self.exports += 1
-        if path != "/v1/traces":
-            return 404
-        request = ExportTraceServiceRequest.FromString(body)
-        for group in request.resource_spans:
-            resource = _plain(group.resource.attributes)
-            for scope in group.scope_spans:
-                self.spans += [_span(span, resource) for span in scope.spans]
-        return self._status
-
     def __enter__(self) -> Self:
-        self._thread.start()
         return self
 
     def __exit__(
@@ -97,51 +112,8 @@ class OtlpSink:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-def _handler(take: Callable[[str, bytes], int]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            if self.headers.get("content-encoding") == "gzip":
-                body = gzip.decompress(body)
-            answer = ExportTraceServiceResponse().SerializeToString()
-            self.send_response(take(self.path, body))
-            self.send_header("content-type", "application/x-protobuf")
-            self.send_header("content-length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    return Handler
-
-
-def _span(span: Any, resource: dict[str, Any]) -> SinkSpan:
-    return SinkSpan(
-        name=span.name,
-        kind=_KINDS.get(span.kind, "OTHER"),
-        trace=span.trace_id.hex(),
-        id=span.span_id.hex(),
-        parent=span.parent_span_id.hex(),
-        status={0: "UNSET", 1: "OK", 2: "ERROR"}[int(span.status.code)],
-        attributes=_plain(span.attributes),
-        resource=resource,
-        start=span.start_time_unix_nano,
-        end=span.end_time_unix_nano,
-    )
-
-
-def _plain(attributes: Any) -> dict[str, Any]:
-    return {entry.key: _value(entry.value) for entry in attributes}
-
-
-def _value(value: Any) -> Any:
-    kind = cast("str", value.WhichOneof("value"))
-    if kind == "array_value":
-        return [_value(item) for item in value.array_value.values]
-    return getattr(value, kind)
+        self._query.close()
+        self._questions.stop()
+        self._otlp.stop()
+        if self._grpc is not None:
+            self._grpc.stop()

@@ -16,8 +16,9 @@ from tests.claude_agent.test_agent import use
 from tests.http.agent_server import policy
 from tests.providers import UPSTREAM_KEY
 from tests.serving import Proxy, SandboxProcess, wait_until
-from tests.telemetry.otlp_sink import OtlpSink, SinkSpan
-from tests.telemetry.test_tracing_e2e import CANARY, Caller, upstream
+from tests.telemetry.backends.spans import TracedSpan
+from tests.telemetry.caller import CANARY, Caller, upstream
+from tests.telemetry.otlp_sink import OtlpSink
 
 pytestmark = NEEDS_CLI
 
@@ -59,7 +60,7 @@ def traced(
         yield server
 
 
-def tree(spans: list[SinkSpan]) -> dict[str, str]:
+def tree(spans: list[TracedSpan]) -> dict[str, str]:
     """Return each span's name with the name of its parent."""
     names = {span.id: span.name for span in spans}
     return {span.name: names.get(span.parent, "(caller)") for span in spans}

@@ -2,7 +2,6 @@
 
 import json
 import re
-import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,10 +10,9 @@ import pytest
 
 from tests.providers import UPSTREAM_KEY
 from tests.serving import Proxy, SandboxProcess
-from tests.telemetry.otlp_sink import OtlpSink, SinkSpan
-
-CHAT = "/v1/chat/completions"
-CANARY = "canary-91c2"
+from tests.telemetry.backends.spans import TracedSpan
+from tests.telemetry.caller import CANARY, CHAT, STATE, Caller, upstream
+from tests.telemetry.otlp_sink import OtlpSink
 
 
 def policy_for(sandbox: SandboxProcess) -> dict[str, Any]:
@@ -55,32 +53,7 @@ def traced(providers: SandboxProcess, sink: OtlpSink) -> Iterator[Proxy]:
         yield server
 
 
-class Caller:
-    """A client with a trace of its own for every request."""
-
-    def __init__(self) -> None:
-        self.trace, self.span = secrets.token_hex(16), secrets.token_hex(8)
-        self.headers = {
-            "traceparent": f"00-{self.trace}-{self.span}-01",
-            "tracestate": f"vendor={CANARY}",
-            "baggage": f"user={CANARY}",
-            "x-private": CANARY,
-        }
-
-    def ask(self, server: Proxy, persona: str, text: str = "Hi", **fields: Any) -> httpx.Response:
-        message = {"role": "user", "content": f"{text} {self.trace}"}
-        body = {"model": persona, "messages": [message], **fields}
-        with httpx.Client(trust_env=False, timeout=30) as client:
-            return client.post(server.url + CHAT, json=body, headers=self.headers)
-
-
-def upstream(sandbox: SandboxProcess, caller: Caller) -> list[dict[str, str]]:
-    """Return the headers of the requests that the provider got for this caller."""
-    found = httpx.get(f"{sandbox.url}/_sandbox/requests", trust_env=False).json()
-    return [entry["headers"] for entry in found if caller.trace in json.dumps(entry["body"])]
-
-
-def tree(spans: list[SinkSpan]) -> tuple[SinkSpan, list[SinkSpan]]:
+def tree(spans: list[TracedSpan]) -> tuple[TracedSpan, list[TracedSpan]]:
     (root,) = [span for span in spans if span.kind == "SERVER"]
     attempts = [span for span in spans if span.kind == "CLIENT"]
     assert {span.parent for span in attempts} <= {root.id}
@@ -119,7 +92,7 @@ def test_bug_02_nothing_else_of_the_caller_reaches_the_provider(
     caller = Caller()
     caller.ask(traced, persona, stream=True)
     (headers,) = upstream(providers, caller)
-    assert CANARY not in json.dumps(headers)
+    assert CANARY not in json.dumps(headers) and STATE not in json.dumps(headers)
     assert caller.span not in json.dumps(headers)
     assert not {"tracestate", "baggage", "x-private"} & set(headers)
     assert ("traceparent" in headers) == (persona != "hidden")
@@ -129,7 +102,7 @@ def test_a_server_of_ones_own_may_see_the_whole_context(traced: Proxy, providers
     caller = Caller()
     caller.ask(traced, "whole")
     (headers,) = upstream(providers, caller)
-    assert headers["tracestate"] == f"vendor={CANARY}"
+    assert headers["tracestate"] == f"vendor={STATE}"
     assert headers["baggage"] == f"user={CANARY}"
     assert "x-private" not in headers
 
