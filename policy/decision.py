@@ -1,6 +1,6 @@
 """Which targets serve a request, as data: what was chosen, what was passed over, and why."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
@@ -12,7 +12,7 @@ from policy.spelling import did_you_mean
 from translators.errors import NoProvider, UnknownPersona
 from translators.wire.request import ChatCompletionRequest
 
-__all__ = ["NONE_HELD", "Decision", "Rejection", "Target", "decide"]
+__all__ = ["NONE_HELD", "Decision", "Rejection", "Target", "decide", "nobody", "weigh"]
 
 # A client's `model` is repeated in an error only so far.
 _LONGEST_NAME = 64
@@ -45,12 +45,13 @@ class Decision:
 
     Attributes:
         persona: The persona, or `provider/model` where a model was named directly.
-        targets: Whom to ask, in this order; never empty.
+        targets: Whom to ask, in this order; empty where nobody can serve it.
         reason: Why the first target is the first.
         rejected: The candidates that were passed over, in the order of preference.
         required: What the request needs, each with the reason or the parameter.
         held: Those that could serve it, too, but for their live gates.
         gates_set_aside: Whether all targets fail their live gates, and are asked all the same.
+        candidates: All who were considered, in the order of preference.
     """
 
     persona: str
@@ -60,6 +61,7 @@ class Decision:
     required: Mapping[str, str] = field(default_factory=dict[str, str])
     held: tuple[Target, ...] = ()
     gates_set_aside: bool = False
+    candidates: tuple[Candidate, ...] = ()
 
     def without_gates(self) -> "Decision":
         """Return the decision for those that are held back, as there is nobody else."""
@@ -84,7 +86,25 @@ def decide(
     availability: Mapping[str, str | None],
     held: Mapping[tuple[str, str], str] = NONE_HELD,
 ) -> Decision:
-    """Choose the targets of a request, best first.
+    """Choose the targets of a request, as `weigh` does; there is at least one.
+
+    Raises:
+        UnknownPersona: `model` names none.
+        NoProvider: Nobody can serve it; says for each candidate what is missing.
+    """
+    decision = weigh(chat, policy, availability, held)
+    if not decision.targets:
+        raise nobody(decision)
+    return decision
+
+
+def weigh(
+    chat: ChatCompletionRequest,
+    policy: Policy,
+    availability: Mapping[str, str | None],
+    held: Mapping[tuple[str, str], str] = NONE_HELD,
+) -> Decision:
+    """Choose the targets of a request, best first; none where nobody can serve it.
 
     Args:
         chat: The caller's request, before `policy.personas.apply`; `model` names the persona.
@@ -96,7 +116,6 @@ def decide(
 
     Raises:
         UnknownPersona: `model` names none.
-        NoProvider: Nobody can serve it; says for each candidate what is missing.
     """
     name = chat.model
     candidates = _candidates(name, policy)
@@ -113,18 +132,20 @@ def decide(
         qualified.append(target)
         if (why := held.get((target.provider, target.model))) is not None:
             rejected.append(Rejection(target.provider, target.model, "gate", (), why))
-    if not qualified:
-        raise _no_provider(name, rejected, required)
     passing = tuple(t for t in qualified if (t.provider, t.model) not in held)
     stopped = tuple(t for t in qualified if (t.provider, t.model) in held)
     reason = _reason(name, passing or stopped, candidates, policy)
-    decision = Decision(name, passing, reason, tuple(rejected), required, stopped)
-    return decision if passing else decision.without_gates()
+    decision = Decision(
+        name, passing, reason, tuple(rejected), required, stopped, candidates=candidates
+    )
+    return decision if passing or not stopped else decision.without_gates()
 
 
 def _reason(
     name: str, targets: tuple[Target, ...], candidates: tuple[Candidate, ...], policy: Policy
 ) -> str:
+    if not targets:
+        return "nobody qualifies"
     if name not in policy.personas:
         return "the model was named directly"
     if policy.last_resort is not None and targets[0] is policy.last_resort.target:
@@ -211,8 +232,10 @@ def _shown(name: str) -> str:
     return printable + "…" if len(name) > _LONGEST_NAME else printable
 
 
-def _no_provider(name: str, rejected: list[Rejection], required: Mapping[str, str]) -> NoProvider:
-    text = f"No provider satisfies requirements for persona '{_shown(name)}'"
+def nobody(decision: Decision) -> NoProvider:
+    """Return the refusal of a request without targets: for each candidate, what is missing."""
+    rejected, required = decision.rejected, decision.required
+    text = f"No provider satisfies requirements for persona '{_shown(decision.persona)}'"
     if required:
         needs = ", ".join(f"{capability} ({why})" for capability, why in required.items())
         text += f", which are: {needs}"
@@ -227,7 +250,7 @@ def _no_provider(name: str, rejected: list[Rejection], required: Mapping[str, st
     return error
 
 
-def _param_at_fault(rejected: list[Rejection], required: Mapping[str, str]) -> str | None:
+def _param_at_fault(rejected: Sequence[Rejection], required: Mapping[str, str]) -> str | None:
     """Return the parameter that no candidate can serve, if one parameter is to blame."""
     for capability, why in required.items():
         if " " not in why and all(capability in r.missing for r in rejected):

@@ -26,6 +26,7 @@ from policy.parameters import checked_parameters
 from policy.providers import ModelRow, ProviderRow, Target, Timeouts
 from policy.rows import Capabilities, Row, known_names, problem, problems
 from policy.spelling import did_you_mean, listed
+from policy.tracing import TracingRules
 from translators.wire.content import InstructionMessage
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "ResponseCacheRow",
     "Target",
     "Timeouts",
+    "TracingRules",
 ]
 
 
@@ -204,6 +206,7 @@ class Policy(Row):
         media: What is fetched for a provider that does not fetch it itself.
         response_cache: How much is kept of the answers of personas with a `cache`.
         live_gates: When providers are passed over for what became of their last requests.
+        tracing: What becomes of callers' traces, and what captured content must not hold.
     """
 
     providers: dict[str, ProviderRow] = Field(default_factory=dict[str, ProviderRow])
@@ -216,6 +219,7 @@ class Policy(Row):
     media: MediaRules = MediaRules()
     response_cache: ResponseCacheRow = ResponseCacheRow()
     live_gates: LiveGateRules = LiveGateRules(enabled=False)
+    tracing: TracingRules = TracingRules()
 
     @model_validator(mode="after")
     def _keys_differ(self) -> "Policy":

@@ -9,8 +9,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Scope
 
 from proxy.chat import ChatCompletions
+from proxy.decisions.endpoint import retrieve_decision
 from proxy.errors import on_http_exception
 from proxy.hangup import on_hangup
+from proxy.logs.records import loop_errors_logged
 from proxy.middleware import RequestMiddleware, RequestState
 from proxy.models import list_models, retrieve_model
 from proxy.probes import live, ready
@@ -32,6 +34,7 @@ def create_app(configuration: Configuration | None = None) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, object]]:
         async with open_service(known, reloads=True) as service, AsyncExitStack() as stack:
+            stack.enter_context(loop_errors_logged())
             if service.reloader is not None:
                 stack.enter_context(on_hangup(service.reloader.ask))
             state: dict[str, object] = {"service": service, "settings": known.settings}
@@ -51,6 +54,7 @@ def create_app(configuration: Configuration | None = None) -> ASGIApp:
             chat,
             Route("/v1/models", list_models, methods=["GET"]),
             Route("/v1/models/{id:path}", retrieve_model, methods=["GET"]),
+            Route("/v1/ep/decisions/{request_id:path}", retrieve_decision, methods=["GET"]),
             Route("/healthz", live, methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),
             *_quality_routes(known),

@@ -34,6 +34,8 @@ from proxy.reasoning_store import (
 )
 from proxy.registry import BUILT_IN, create_provider
 from proxy.response_cache import ResponseCache
+from proxy.telemetry.known_secrets import known_secrets
+from proxy.telemetry.redaction import Redactor
 from proxy.ticker import Ticker
 
 __all__ = ["Assembly", "Examined", "access_under", "reasoning_store", "response_cache"]
@@ -112,6 +114,7 @@ class Assembly:
                 reasoning=reasoning.value,
                 cache=cache.value,
                 gates=self._gates_of(found.policy),
+                redactor=self._redactor(found.policy),
             )
             return Generation(
                 engine=engine,
@@ -202,6 +205,10 @@ class Assembly:
         if self._gates is None:
             self._gates = LiveGates(policy)
         return self._gates
+
+    def _redactor(self, policy: Policy) -> Redactor:
+        keys = [key.get_secret_value() for key in self._settings.client_keys]
+        return Redactor(known_secrets(policy, self._environment, keys), policy.tracing.redact)
 
     def _preparation(
         self,

@@ -38,6 +38,7 @@ class Attempt:
 
     Attributes:
         call: What goes along with it, and what is learned from it.
+        content: Is told what is asked and answered; None: content is not captured.
         entry: Hears how it went, where live gates watch.
         exchange: The request's record.
         outcome: What is known of the answer, once there is one.
@@ -48,7 +49,7 @@ class Attempt:
 
     __slots__ = (
         *("_began", "_check", "_ended", "_kept", "_reason", "_row", "_span", "_started"),
-        *("call", "entry", "exchange", "outcome", "realm", "store", "target"),
+        *("call", "content", "entry", "exchange", "outcome", "realm", "store", "target"),
     )
 
     def __init__(
@@ -65,6 +66,7 @@ class Attempt:
         exchange.target = target
         exchange.report = report
         exchange.outcome = None
+        exchange.under_way = self.so_far
         self.exchange = exchange
         self._ended = False
         self._check = check
@@ -92,6 +94,7 @@ class Attempt:
                 trace_context=row.trace_context,
             )
         )
+        self.content = self._span.content
         self.call = Call(
             carrier=self._span.carrier,
             on_switch=self._switched,
@@ -176,7 +179,12 @@ class Attempt:
                 chunks=exchange.chunks,
             )
         )
+        exchange.under_way = None
         exchange.trail.append(self._record(end_reason, error))
+
+    def so_far(self) -> AttemptRecord:
+        """Return what is known of it while it is under way; its end reason is empty."""
+        return self._record("", None)
 
     def _record(self, end_reason: str, error: ExecutionPlatformError | None) -> AttemptRecord:
         call, outcome, exchange = self.call, self.outcome, self.exchange

@@ -37,6 +37,7 @@ class ChatCompletions:
                 await refuse(error_response(error), scope, receive, send)
                 return
             RequestState.of(scope).exchange = exchange
+            service.kept.begin(exchange)
 
             def gone() -> None:
                 exchange.cancelled_because = exchange.end_reason = "client_disconnect"
@@ -61,7 +62,7 @@ async def _read(
         ExecutionPlatformError: It may not, or cannot be read.
     """
     state = RequestState.of(scope)
-    caller = generation.access.caller(scope)
+    caller = state.caller = generation.access.caller(scope)
     body = await read_json_body(
         scope, receive, max_bytes=settings.max_body_bytes, seconds=settings.body_timeout
     )

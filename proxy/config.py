@@ -1,11 +1,11 @@
 """Configuration: the environment, read once, and the policy file, before it is served."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -59,6 +59,11 @@ class Settings:
         strict: Overrides the policy's `strict`; None: as the policy says (`EP_STRICT`).
         default_provider: Overrides the policy's (`EP_DEFAULT_PROVIDER`).
         log_level: Of `LOG_LEVELS` (`EP_LOG_LEVEL`).
+        log_format: Of the log (`EP_LOG_FORMAT`); `auto`: text on a terminal, else JSON.
+        decisions: How many requests a server process keeps the records of; 0: none
+            (`EP_DECISIONS`).
+        trace_content_bytes: Of each attribute that holds content, where that is captured
+            (`EP_TRACE_CONTENT_BYTES`).
         redis_url: Where server processes share the reasoning of models (`EP_REDIS_URL`); None:
             each keeps its own.
         quality: Whether Quality Fabric is served below `/quality` (`EP_QUALITY`). Here and not in
@@ -83,6 +88,9 @@ class Settings:
     strict: bool | None = None
     default_provider: str | None = None
     log_level: str = "info"
+    log_format: Literal["auto", "json", "text"] = "auto"
+    decisions: int = 10_000
+    trace_content_bytes: int = 64 * 1024
     redis_url: SecretStr | None = None
     quality: bool = False
     quality_url: str | None = None
@@ -91,6 +99,7 @@ class Settings:
 
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+LOG_FORMATS: Final = ("auto", "json", "text")
 
 
 class _Wrong(ValueError):
@@ -139,10 +148,13 @@ def _host(value: str) -> str:
     return value
 
 
-def _log_level(value: str) -> str:
-    if value.lower() not in LOG_LEVELS:
-        raise _Wrong(f"one of {', '.join(LOG_LEVELS)}")
-    return value.lower()
+def _one_of(words: Sequence[str]) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if value.lower() not in words:
+            raise _Wrong(f"one of {', '.join(words)}")
+        return value.lower()
+
+    return read
 
 
 def _keys(value: str) -> tuple[SecretStr, ...]:
@@ -189,7 +201,10 @@ SETTINGS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "EP_SANDBOX": ("sandbox", _switch),
     "EP_STRICT": ("strict", _switch),
     "EP_DEFAULT_PROVIDER": ("default_provider", str),
-    "EP_LOG_LEVEL": ("log_level", _log_level),
+    "EP_LOG_LEVEL": ("log_level", _one_of(LOG_LEVELS)),
+    "EP_LOG_FORMAT": ("log_format", _one_of(LOG_FORMATS)),
+    "EP_DECISIONS": ("decisions", _whole(0, 10_000_000)),
+    "EP_TRACE_CONTENT_BYTES": ("trace_content_bytes", _whole(1024, 16 * MIB)),
     "EP_REDIS_URL": ("redis_url", _redis_url),
     "EP_QUALITY": ("quality", _switch),
     "EP_QUALITY_URL": ("quality_url", _http_url),

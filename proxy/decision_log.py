@@ -1,7 +1,8 @@
-"""One line of JSON for each request: where it went, why, and what came of it.
+"""One line in the log for each request: where it went, why, and what came of it.
 
-It holds no content and no key. The headers of a streamed answer hold what was known when it
-began; this line, like the span, holds the final values.
+It is made from the request's record (`proxy.decisions.record`), and so holds no content and no key.
+The headers of a streamed answer hold what was known when it began; this line, like the span, holds
+the final values.
 """
 
 import os
@@ -10,19 +11,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Literal, TypeVar
 
-from proxy.exchange import Exchange
-from translators.errors import ExecutionPlatformError, ProviderError
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from proxy.decisions.document import CallRecord, CandidateRecord, DecisionRecord, ErrorRecord
+from proxy.logs.lines import LogFormat, as_ascii, clock, json_line, printable
 from translators.json import encode
+from translators.wire.response import Usage
 
 __all__ = ["DecisionLog", "LineWriter"]
-
-LONGEST_NAME = 200
-"""Characters of a name that a client made up."""
-
-MOST_PATHS = 50
-"""Ignored or emulated parameters in a line."""
 
 MOST_WAITING = 10_000
 """Lines that wait for a reader of the log that does not read."""
@@ -33,10 +32,15 @@ class LineWriter:
 
     Whoever reads the log may stall: requests do not wait for it. Lines that find no place any
     more are dropped, and their number is told when there is place again.
+
+    Args:
+        descriptor: To write to.
+        log_format: In which that number is told.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, log_format: LogFormat = "json") -> None:
         self._descriptor = descriptor
+        self._format: LogFormat = log_format
         self._lines: queue.Queue[bytes | None] = queue.Queue(MOST_WAITING)
         self._dropped = 0
         self._thread = threading.Thread(target=self._run, name="decision-log", daemon=True)
@@ -46,7 +50,7 @@ class LineWriter:
         """Take a line, with its line feed."""
         try:
             if self._dropped:
-                self._lines.put_nowait(b'{"decision_log_lines_dropped":%d}\n' % self._dropped)
+                self._lines.put_nowait(_dropped(self._dropped, self._format))
                 self._dropped = 0
             self._lines.put_nowait(line)
         except queue.Full:
@@ -71,96 +75,178 @@ class DecisionLog:
 
     Args:
         write: Takes one line of bytes, with its line feed; None for no log.
+        log_format: Of the lines.
     """
 
-    def __init__(self, write: Callable[[bytes], object] | None) -> None:
-        self._write = write
-
-    def write(self, exchange: Exchange, *, status: int | None, trace_id: str | None) -> None:
-        """Write the line of a request that is over."""
-        if self._write is None:
-            return
-        line: dict[str, Any] = {
-            "time": round(time.time(), 3),
-            "request_id": exchange.request_id,
-            "model": exchange.model[:LONGEST_NAME],
-            "key": exchange.caller.name,
-            "policy": exchange.generation,
-            "status": status,
-            "end": exchange.end_reason,
-            "stream": exchange.stream,
-            "attempts": exchange.attempts,
-            "ms": round((time.perf_counter() - exchange.started) * 1000, 1),
-            "overhead_ms": round(exchange.overhead_ms, 2),
-        }
-        if trace_id is not None:
-            line["trace_id"] = trace_id
-        _add_route(line, exchange)
-        _add_answer(line, exchange)
-        self._write(encode(line) + b"\n")
-
-    def refusal(
-        self, request_id: str, *, status: int | None, error: ExecutionPlatformError
+    def __init__(
+        self, write: Callable[[bytes], object] | None, log_format: LogFormat = "json"
     ) -> None:
-        """Write the line of a request that was refused before it was read."""
+        self._write = write
+        self._line = _json if log_format == "json" else _text
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anybody reads it."""
+        return self._write is not None
+
+    def write(self, record: DecisionRecord) -> None:
+        """Write the line of a request that is over."""
         if self._write is not None:
-            line: dict[str, Any] = {
-                "time": round(time.time(), 3),
-                "request_id": request_id,
-                "status": status,
-                "error": _told(error),
-            }
-            self._write(encode(line) + b"\n")
+            self._write(self._line(record))
 
 
-def _told(error: ExecutionPlatformError) -> dict[str, Any]:
-    kind = error.kind if isinstance(error, ProviderError) else type(error).__name__
-    param = error.param[:LONGEST_NAME] if error.param else None
-    return {"kind": kind, "code": error.code, "param": param}
+class _Rejected(msgspec.Struct, frozen=True, gc=False):
+    provider: str
+    reason: str | UnsetType
+    missing: tuple[str, ...] | UnsetType
+    detail: str | UnsetType
 
 
-def _add_route(line: dict[str, Any], exchange: Exchange) -> None:
-    if exchange.decision is not None:
-        line["reason"] = exchange.decision.reason
-        line["rejected"] = [
-            _held_back(r.provider, r.detail)
-            if r.reason == "gate"
-            else {"provider": r.provider, "reason": r.reason, "missing": list(r.missing)}
-            for r in exchange.decision.rejected
-        ]
-        line["rejected"] += [
-            {"provider": provider, "reason": "translation", "missing": [param[:LONGEST_NAME]]}
-            for provider, param in exchange.untranslatable
-        ]
-        line["rejected"] += [_held_back(*passed_over) for passed_over in exchange.held_back]
-    if exchange.target is not None:
-        line["provider"] = exchange.target.provider
-        line["provider_model"] = exchange.target.model
-    if exchange.report.ignored:
-        line["ignored"] = _bounded(exchange.report.ignored)
-    if exchange.report.emulated:
-        line["emulated"] = _bounded(exchange.report.emulated)
+class _Told(msgspec.Struct, frozen=True, gc=False):
+    kind: str
+    code: str | None
+    param: str | None
 
 
-def _held_back(provider: str, detail: str) -> dict[str, Any]:
-    return {"provider": provider, "reason": "gate", "missing": [], "detail": detail}
+class _Tried(msgspec.Struct, frozen=True, gc=False):
+    provider: str
+    model: str
+    reason: str
+    ms: float
+    status: int | UnsetType
+    error: str | UnsetType
 
 
-def _bounded(paths: Sequence[str]) -> list[str]:
-    """Return paths of the client's making, not too many and none too long."""
-    return [path[:LONGEST_NAME] for path in paths[:MOST_PATHS]]
+class _Line(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """The fields of a line, in their order; those that do not apply are left out.
+
+    The README lists them.
+    """
+
+    time: float
+    event: Literal["request"] = "request"
+    request_id: str
+    model: str | UnsetType = UNSET
+    key: str | UnsetType = UNSET
+    policy: int | UnsetType = UNSET
+    status: int | None
+    end: str | UnsetType = UNSET
+    stream: bool | UnsetType = UNSET
+    attempts: int | UnsetType = UNSET
+    ms: float | UnsetType = UNSET
+    overhead_ms: float | UnsetType = UNSET
+    trace_id: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    rejected: list[_Rejected] | UnsetType = UNSET
+    tried: list[_Tried] | UnsetType = UNSET
+    provider: str | UnsetType = UNSET
+    provider_model: str | UnsetType = UNSET
+    ignored: Sequence[str] | UnsetType = UNSET
+    emulated: Sequence[str] | UnsetType = UNSET
+    cache: str | UnsetType = UNSET
+    cache_age: float | UnsetType = UNSET
+    cache_why_not: str | UnsetType = UNSET
+    answered_by: str | None | UnsetType = UNSET
+    finish_reason: str | None | UnsetType = UNSET
+    usage: Usage | None | UnsetType = UNSET
+    error: _Told | UnsetType = UNSET
 
 
-def _add_answer(line: dict[str, Any], exchange: Exchange) -> None:
-    if exchange.cache is not None:
-        line["cache"] = exchange.cache.word
-        if exchange.cache.age is not None:
-            line["cache_age"] = round(exchange.cache.age, 1)
-        if exchange.cache.why_not is not None:
-            line["cache_why_not"] = exchange.cache.why_not
-    if exchange.outcome is not None:
-        line["answered_by"] = exchange.outcome.model
-        line["finish_reason"] = exchange.outcome.finish_reason
-        line["usage"] = exchange.outcome.usage
-    if exchange.error is not None:
-        line["error"] = _told(exchange.error)
+def _json(record: DecisionRecord) -> bytes:
+    timings, cache, calls = record.timings, record.cache, record.attempts
+    outcome = (record.answered_by, record.finish_reason, record.usage) != (None, None, None)
+    line = _Line(
+        time=_now(),
+        request_id=record.request_id,
+        model=_known(record.persona),
+        key=_known(record.key),
+        policy=_known(record.policy_generation),
+        status=record.status,
+        end=_known(record.end_reason),
+        stream=_known(record.stream),
+        attempts=UNSET if timings is None else len(calls),
+        ms=UNSET if timings is None else timings.total_ms,
+        overhead_ms=UNSET if timings is None else timings.overhead_ms,
+        trace_id=_known(record.trace_id),
+        reason=_known(record.reason),
+        rejected=UNSET if record.reason is None else _rejected(record),
+        tried=[_tried(call) for call in calls] if len(calls) > 1 else UNSET,
+        provider=_known(record.provider),
+        provider_model=_known(record.model),
+        ignored=record.ignored or UNSET,
+        emulated=record.emulated or UNSET,
+        cache=UNSET if cache is None else cache.word,
+        cache_age=UNSET if cache is None else _known(cache.age),
+        cache_why_not=UNSET if cache is None else _known(cache.why_not),
+        answered_by=record.answered_by if outcome else UNSET,
+        finish_reason=record.finish_reason if outcome else UNSET,
+        usage=record.usage if outcome else UNSET,
+        error=UNSET if record.error is None else _told(record.error),
+    )
+    return as_ascii(encode(line)) + b"\n"
+
+
+def _rejected(record: DecisionRecord) -> list[_Rejected]:
+    return [
+        _Rejected(one.provider, one.reason, one.missing, _why(one))
+        for one in record.candidates
+        if one.verdict == "rejected"
+    ]
+
+
+def _why(candidate: CandidateRecord) -> str | UnsetType:
+    # The other reasons are said by what is missing.
+    return candidate.detail if candidate.reason == "gate" else UNSET
+
+
+def _tried(call: CallRecord) -> _Tried:
+    error = UNSET if call.error is None else call.error.type or call.error.kind
+    status = _known(call.status)
+    return _Tried(call.provider, call.model, call.reason, call.duration_ms, status, error)
+
+
+def _told(error: ErrorRecord) -> _Told:
+    return _Told(error.kind, error.code, error.param)
+
+
+T = TypeVar("T")
+
+
+def _known(value: T | None) -> T | UnsetType:
+    return UNSET if value is None else value
+
+
+def _now() -> float:
+    # To the millisecond; `round` would take four times as long.
+    return int(time.time() * 1000) / 1000
+
+
+def _text(record: DecisionRecord) -> bytes:
+    said = [clock(time.time()), "INFO", record.request_id]
+    if record.persona is not None:
+        where = "nobody" if record.provider is None else f"{record.provider}/{record.model}"
+        said.append(f"{record.persona} → {where}")
+    said.append("-" if record.status is None else str(record.status))
+    if record.end_reason is not None:
+        said.append(record.end_reason)
+    if record.error is not None:
+        said.append(record.error.type or record.error.code or record.error.kind)
+    if record.timings is not None:
+        calls = len(record.attempts)
+        said.append(f"{record.timings.total_ms:.0f} ms")
+        said.append("1 attempt" if calls == 1 else f"{calls} attempts")
+    if record.usage is not None:
+        said.append(f"{record.usage.prompt_tokens}+{record.usage.completion_tokens} tokens")
+    if record.cache is not None and record.cache.age is not None:
+        said.append("kept answer")
+    if record.trace_id is not None:
+        said.append(f"trace={record.trace_id}")
+    return printable(" ".join(said)).encode() + b"\n"
+
+
+def _dropped(lines: int, log_format: LogFormat) -> bytes:
+    if log_format == "text":
+        said = f"{clock(time.time())} WARNING {lines} lines of requests were dropped: nobody read"
+        return said.encode() + b"\n"
+    what = {"time": _now(), "event": "dropped", "decision_log_lines_dropped": lines}
+    return json_line(what)

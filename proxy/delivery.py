@@ -25,7 +25,7 @@ class Delivery:
         recorder: Puts the answer together, to be given again; None: it is not.
     """
 
-    __slots__ = ("_answer", "_attempt", "_exchange", "_head", "_recorder")
+    __slots__ = ("_answer", "_attempt", "_content", "_exchange", "_head", "_recorder")
 
     def __init__(
         self,
@@ -36,6 +36,7 @@ class Delivery:
     ) -> None:
         self._recorder = recorder
         self._attempt = attempt
+        self._content = attempt.content
         self._exchange = attempt.exchange
         self._answer = answer
         self._head = head
@@ -67,6 +68,8 @@ class Delivery:
             self._attempt.keep_reasoning()
         if self._recorder is not None:
             self._recorder.add(batch)
+        if self._content is not None:
+            self._content.told(batch)
         self._exchange.chunks += len(batch)
         return batch
 

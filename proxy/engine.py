@@ -9,13 +9,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
 from typing import TypeVar
 
-from policy.decision import NONE_HELD, Decision, decide
+from policy.decision import NONE_HELD, Decision, nobody, weigh
 from policy.fallback import next_step
+from policy.personas import apply
 from policy.schema import Policy, Target
 from proxy import route_events
 from proxy.attempt import Attempt, TimeLimit
@@ -26,6 +27,7 @@ from proxy.preparation import Preparation
 from proxy.provider import AnswerStream, Prepared
 from proxy.reasoning_store import NO_REASONING_STORE, ReasoningStore
 from proxy.response_cache import KeptAnswer, ResponseCache
+from proxy.telemetry.redaction import Redactor
 from translators.errors import (
     AccessDenied,
     ExecutionPlatformError,
@@ -60,6 +62,7 @@ class Engine:
         reasoning: Keeps what answers leave for their next turn.
         cache: Keeps answers for repeated requests; None: no persona has that.
         gates: Keep personas from providers whose last answers failed them; None: nobody does.
+        redactor: Takes secrets out of content, where that is captured.
     """
 
     policy: Policy
@@ -69,6 +72,7 @@ class Engine:
     reasoning: ReasoningStore = NO_REASONING_STORE
     cache: ResponseCache | None = None
     gates: LiveGates | None = None
+    redactor: Redactor = field(default_factory=Redactor)
 
     def decide(self, exchange: Exchange) -> Decision:
         """Choose where the request may go.
@@ -84,9 +88,12 @@ class Engine:
                 code="model_not_allowed",
                 status=403,
             )
+        began = time.time_ns()
         held = NONE_HELD if self.gates is None else self.gates.held(chat.model)
-        exchange.decision = decision = decide(chat, self.policy, self.availability, held)
-        route_events.decided(exchange, decision)
+        exchange.decision = decision = weigh(chat, self.policy, self.availability, held)
+        route_events.decided(exchange, decision, began)
+        if not decision.targets:
+            raise nobody(decision)
         return decision
 
     async def complete(self, exchange: Exchange) -> Completion:
@@ -127,6 +134,7 @@ class Engine:
             exchange.error = error
             raise
         finally:
+            exchange.route.end()
             exchange.let_media_go()
 
     async def _try_targets(
@@ -139,7 +147,11 @@ class Engine:
             (position, prepared), entry = entered
             target = decision.targets[position]
             following: _Askable | None = None
-            reason = "fallback" if exchange.attempts else "initial"
+            looked = False
+            reason = "initial"
+            if exchange.attempts:
+                reason = "fallback"
+                route_events.fell_back(exchange)
             while True:
                 attempt = self._attempt(exchange, target, prepared, reason)
                 attempt.entry = entry
@@ -154,10 +166,10 @@ class Engine:
                 except ProviderError as error:
                     error.provider = target.provider
                     failure = error
-                # Only now: most requests need one target, and translating costs time.
-                following = following or await self._next_askable(
-                    exchange, decision, position + 1, refusals
-                )
+                if not looked:
+                    # Only now: most requests need one target, and translating costs time.
+                    following = await self._next_askable(exchange, decision, position + 1, refusals)
+                    looked = True
                 if not await self._try_again(
                     exchange, failure, reason, more_targets=following is not None
                 ):
@@ -176,6 +188,7 @@ class Engine:
     def _attempt(
         self, exchange: Exchange, target: Target, prepared: Prepared, reason: str
     ) -> Attempt:
+        exchange.route.selected(target.provider, target.model)
         attempt = Attempt(
             exchange,
             target,
@@ -186,6 +199,10 @@ class Engine:
         )
         attempt.store = self.reasoning
         attempt.realm = self.preparation.realm(target.provider)
+        if attempt.content is not None and (decision := exchange.decision) is not None:
+            # Once more, for the few who want it: the prepared request no longer has it.
+            asked = apply(exchange.request, self.policy.personas.get(decision.persona))
+            attempt.content.asked(asked, self.redactor)
         return attempt
 
     async def _enter(
@@ -295,6 +312,8 @@ class Engine:
             async with TimeLimit("total", limit):
                 completion = await prepared.complete(attempt.call)
             attempt.opened(completion.outcome)
+            if attempt.content is not None:
+                attempt.content.answered(completion.data)
             attempt.begun()
         except BaseException as error:
             attempt.failed(error)

@@ -9,7 +9,7 @@ from policy.decision import Decision
 from policy.schema import Target
 from proxy.cache_use import ANY_ANSWER, CacheControl, CacheUse
 from proxy.media.addresses import MediaProblem
-from proxy.telemetry.spans import NO_TELEMETRY, RequestSpan
+from proxy.telemetry.spans import NO_ROUTE, NO_TELEMETRY, RequestSpan, RouteSpan
 from proxy.trail import AttemptRecord
 from translators.errors import ExecutionPlatformError, ProviderError
 from translators.fidelity import Report
@@ -51,11 +51,12 @@ class Exchange:
         strict: Refuse a request of which a provider would ignore something.
         cache_control: What the client says of kept answers.
         span: The request's span.
+        route: The span of the decision where the request goes, once there is one.
         generation: Of the policy that serves it: its number.
         media: What was fetched for it, or why it could not be, by address.
         holds: Give back the memory that was taken for them.
         started: `time.perf_counter()` when the request had been read.
-        decision: Where it may go, and why.
+        decision: Where it may go, and why; without targets where nobody can serve it.
         cache: Whether the answer is a kept one, or may be kept; None: its persona's are not.
         target: The provider and model that answer, or were tried last.
         report: What that provider's dialect does not carry over.
@@ -67,6 +68,7 @@ class Exchange:
         restored: Calls of the conversation whose reasoning was put back for this provider.
         attempts: Calls of providers so far.
         trail: What became of those that are over.
+        under_way: Returns what is known so far of the one that is not; None: all are over.
         waited: Seconds spent waiting for providers until the answer began.
         committed: `time.perf_counter()` when the answer began.
         outcome: What is known of the answer.
@@ -85,6 +87,7 @@ class Exchange:
     strict: bool = False
     cache_control: CacheControl = ANY_ANSWER
     span: RequestSpan = field(default_factory=lambda: NO_TELEMETRY.request({}))
+    route: RouteSpan = NO_ROUTE
     generation: int = 1
     media: dict[str, Media | MediaProblem] = field(default_factory=dict[str, Media | MediaProblem])
     holds: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]], repr=False)
@@ -99,6 +102,7 @@ class Exchange:
     restored: int = 0
     attempts: int = 0
     trail: list[AttemptRecord] = field(default_factory=list[AttemptRecord])
+    under_way: Callable[[], AttemptRecord] | None = field(default=None, repr=False)
     waited: float = 0.0
     committed: float | None = None
     outcome: Outcome | None = None
@@ -181,6 +185,8 @@ class Exchange:
             attributes["ep.cache"] = self.cache.word
             if self.cache.why_not is not None:
                 attributes["ep.cache.why_not"] = self.cache.why_not
+        if any(attempt.reason == "fallback" for attempt in self.trail):
+            attributes["ep.fallback"] = True
         if self.restored:
             attributes["ep.reasoning.restored"] = self.restored
         return attributes

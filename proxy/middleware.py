@@ -16,13 +16,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proxy.disconnect import ClientDisconnected
 from proxy.errors import InternalError, ServerStopping, error_response
-from proxy.exchange import Exchange, error_type
+from proxy.exchange import Caller, Exchange, error_type
+from proxy.logs.context import SERVING, Serving
 from proxy.service import Service
 from proxy.telemetry.spans import RequestSpan
 from translators.errors import ExecutionPlatformError
 from translators.json import encode
 
-__all__ = ["RequestMiddleware", "RequestState"]
+__all__ = ["RequestMiddleware", "RequestState", "is_request_id"]
 
 _KEY = "ep.request"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{1,128}")
@@ -37,6 +38,7 @@ class RequestState:
     Attributes:
         request_id: The caller's `x-request-id` where it is well formed, else one of ours.
         span: The request's span.
+        caller: Set by the chat endpoint once it is known whose request it is.
         exchange: Set by the chat endpoint once the request was read.
         error: Set where a request was refused before that.
         status: Of the response, once it has started.
@@ -45,6 +47,7 @@ class RequestState:
 
     request_id: str
     span: RequestSpan
+    caller: Caller | None = None
     exchange: Exchange | None = None
     error: ExecutionPlatformError | None = None
     status: int | None = None
@@ -77,8 +80,12 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         service = Service.of(scope)
-        state = RequestState(_request_id(scope), service.telemetry.request(scope))
+        tracing = service.generation.engine.policy.tracing
+        span = service.telemetry.request(scope, tracing.inbound)
+        state = RequestState(_request_id(scope), span)
         scope[_KEY] = state
+        serving = Serving(state.request_id, state.span)
+        SERVING.set(serving)
         headers = [(b"x-request-id", state.request_id.encode())]
         if state.span.traceresponse is not None:
             headers.append((b"traceresponse", state.span.traceresponse))
@@ -108,6 +115,7 @@ class RequestMiddleware:
             await self._internal_error(error, state, scope, receive, send_with_headers)
         finally:
             _finish(state, service)
+            serving.end()
 
     async def _internal_error(
         self, error: Exception, state: RequestState, scope: Scope, receive: Receive, send: Send
@@ -136,12 +144,23 @@ def _finish(state: RequestState, service: Service) -> None:
         error_type=error_type(error),
     )
     if error is not None:
-        service.decisions.refusal(state.request_id, status=state.status, error=error)
+        service.refuse(
+            state.request_id,
+            state.caller,
+            trace_id=state.span.trace_id,
+            status=state.status,
+            error=error,
+        )
 
 
 def _is_stream(message: Message) -> bool:
     headers: list[tuple[bytes, bytes]] = message["headers"]
     return any(value.startswith(b"text/event-stream") for _, value in headers)
+
+
+def is_request_id(text: str) -> bool:
+    """Whether a request can have this id: `x-request-id` counts where it is well formed."""
+    return text.isascii() and _REQUEST_ID.fullmatch(text.encode()) is not None
 
 
 def _request_id(scope: Scope) -> str:

@@ -23,10 +23,10 @@ from proxy.answer_store import AnswerStore
 from proxy.attempt import Attempt
 from proxy.cache_use import CacheUse
 from proxy.exchange import Exchange
+from proxy.gathering import UNFOLDABLE, Gathering
 from proxy.reasoning_store import NO_REASONING_STORE, ReasoningStore, in_realm
 from translators.errors import StreamTruncated
 from translators.fidelity import Report
-from translators.fold import Fold
 from translators.json import UNREADABLE, encode
 from translators.protocol import Chunk, Outcome
 from translators.wire.response import Usage
@@ -34,12 +34,6 @@ from translators.wire.response import Usage
 __all__ = ["KeptAnswer", "Recorder", "ResponseCache"]
 
 _COMPLETE: Final = ("stop", "tool_calls", "function_call")
-
-_UNFOLDABLE: Final = (*UNREADABLE, AttributeError, IndexError, KeyError, TypeError, ValueError)
-"""What folding raises for chunks that a client may understand, and we do not."""
-
-FOLD_BYTES = 64 * 1024
-"""Chunks are folded so many at once: neither one by one, nor all at the end of a long answer."""
 
 
 class KeptAnswer(msgspec.Struct, frozen=True, array_like=True):
@@ -157,7 +151,9 @@ class ResponseCache:
 
     def recorder(self, attempt: Attempt) -> "Recorder | None":
         """Return what puts a streamed answer together; None where it is not kept."""
-        return Recorder(self, attempt) if self._wants(attempt) else None
+        if not self._wants(attempt):
+            return None
+        return Recorder(self, attempt, self._max_answer_bytes)
 
     def keep(self, attempt: Attempt, data: bytes) -> None:
         """Keep a whole answer, if it is to be kept.
@@ -188,10 +184,6 @@ class ResponseCache:
         )
         self._store.keep(use.key, _encode(kept), ttl=use.ttl)
 
-    def has_room_for(self, size: int) -> bool:
-        """Return whether an answer of so many bytes is kept."""
-        return size <= self._max_answer_bytes
-
     async def aclose(self) -> None:
         """Let go of the store."""
         await self._store.aclose()
@@ -218,53 +210,41 @@ class Recorder:
     Args:
         cache: Keeps it.
         attempt: That gives it.
+        most: The largest answer that is kept, in bytes.
     """
 
-    __slots__ = ("_attempt", "_cache", "_fold", "_waiting", "_waiting_bytes")
+    __slots__ = ("_attempt", "_cache", "_gathering")
 
-    def __init__(self, cache: ResponseCache, attempt: Attempt) -> None:
+    def __init__(self, cache: ResponseCache, attempt: Attempt, most: int) -> None:
         self._cache = cache
         self._attempt = attempt
-        self._fold: Fold | None = Fold()
-        self._waiting: list[bytes] = []
-        self._waiting_bytes = 0
+        self._gathering: Gathering | None = Gathering(most)
 
     def add(self, batch: Sequence[Chunk]) -> None:
         """Take the next chunks."""
-        if self._fold is None:
+        gathering = self._gathering
+        if gathering is None:
             return
-        for chunk in batch:
-            self._waiting.append(chunk.data)
-            self._waiting_bytes += len(chunk.data)
-        if self._waiting_bytes > FOLD_BYTES:
-            self._fold_waiting()
+        try:
+            gathering.add(batch)
+        except UNFOLDABLE:
+            # It is told all the same; only it is not kept.
+            self._gathering = None
+        else:
+            if gathering.over:
+                self._gathering = None
 
     def complete(self) -> None:
         """Keep the answer, all of which was told."""
-        self._fold_waiting()
-        fold, self._fold = self._fold, None
+        gathering, self._gathering = self._gathering, None
         outcome = self._attempt.outcome
-        if fold is None or outcome is None:
+        if gathering is None or outcome is None:
             return
         try:
-            data = _with_usage(fold.completion(), outcome.usage)
-        except (StreamTruncated, *_UNFOLDABLE):
+            data = _with_usage(gathering.fold().completion(), outcome.usage)
+        except (StreamTruncated, *UNFOLDABLE):
             return
         self._cache.keep(self._attempt, data)
-
-    def _fold_waiting(self) -> None:
-        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        if (fold := self._fold) is None:
-            return
-        try:
-            for data in waiting:
-                fold.add(data)
-        except _UNFOLDABLE:
-            # It is told all the same; only it is not kept.
-            self._fold = None
-        else:
-            if not self._cache.has_room_for(fold.size):
-                self._fold = None
 
 
 def _read(found: bytes, key: str) -> KeptAnswer | None:

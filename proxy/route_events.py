@@ -1,17 +1,43 @@
-"""What the request's span says of the candidates that are not asked."""
+"""What the spans say of the way to an answer: who could be asked, who is not, and why.
+
+It stands on the route's span, where there was something to choose, else on the request's.
+"""
 
 from collections.abc import Sequence
 
 from policy.decision import Decision
 from policy.schema import Target
-from proxy.exchange import Exchange
+from proxy.exchange import Exchange, error_type
+from proxy.telemetry.spans import RouteStart
 from translators.errors import TranslationError
 
-__all__ = ["decided", "gates_set_aside", "held_back", "probed", "untranslatable"]
+__all__ = [
+    "decided",
+    "fell_back",
+    "gates_set_aside",
+    "held_back",
+    "probed",
+    "untranslatable",
+]
 
 
-def decided(exchange: Exchange, decision: Decision) -> None:
-    """Say whom the decision passed over."""
+def decided(exchange: Exchange, decision: Decision, began: int) -> None:
+    """Begin the route's span, and say whom the decision passed over.
+
+    Args:
+        exchange: The record of the request.
+        decision: Where it may go.
+        began: When it began to be decided: nanoseconds since the epoch.
+    """
+    exchange.route = exchange.span.route(
+        RouteStart(
+            persona=decision.persona,
+            candidates=len(decision.candidates),
+            required=tuple(decision.required),
+            reason=decision.reason,
+            began=began,
+        )
+    )
     for rejection in decision.rejected:
         if rejection.reason == "gate":
             _held_back(exchange, rejection.provider, rejection.detail)
@@ -19,6 +45,18 @@ def decided(exchange: Exchange, decision: Decision) -> None:
             _rejected(exchange, rejection.provider, rejection.reason, rejection.missing)
     if decision.gates_set_aside:
         gates_set_aside(exchange)
+
+
+def fell_back(exchange: Exchange) -> None:
+    """Say, on the request's span, that the next provider is asked as the last one failed."""
+    failed = exchange.trail[-1]
+    exchange.span.event(
+        "ep.fallback",
+        {
+            "ep.upstream.name": failed.provider,
+            "error.type": error_type(failed.error) or failed.end_reason,
+        },
+    )
 
 
 def held_back(exchange: Exchange, target: Target, why: str) -> None:
@@ -29,12 +67,12 @@ def held_back(exchange: Exchange, target: Target, why: str) -> None:
 
 def gates_set_aside(exchange: Exchange) -> None:
     """Say that providers are asked although their live gates are open: there are no others."""
-    exchange.span.event("ep.route.gates_set_aside", {})
+    exchange.route.event("ep.route.gates_set_aside", {})
 
 
 def probed(exchange: Exchange, target: Target) -> None:
     """Say that the next attempt is to show whether a provider has recovered."""
-    exchange.span.event("ep.gate.probe", {"ep.upstream.name": target.provider})
+    exchange.route.event("ep.gate.probe", {"ep.upstream.name": target.provider})
 
 
 def untranslatable(exchange: Exchange, target: Target, error: TranslationError) -> None:
@@ -45,7 +83,7 @@ def untranslatable(exchange: Exchange, target: Target, error: TranslationError) 
 
 
 def _rejected(exchange: Exchange, provider: str, reason: str, missing: Sequence[str]) -> None:
-    exchange.span.event(
+    exchange.route.event(
         "ep.route.rejected",
         {
             "ep.route.candidate": provider,
@@ -56,7 +94,7 @@ def _rejected(exchange: Exchange, provider: str, reason: str, missing: Sequence[
 
 
 def _held_back(exchange: Exchange, provider: str, why: str) -> None:
-    exchange.span.event(
+    exchange.route.event(
         "ep.route.rejected",
         {
             "ep.route.candidate": provider,

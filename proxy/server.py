@@ -10,20 +10,19 @@ from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.config import LOGGING_CONFIG
 from uvicorn.supervisors import Multiprocess
 
 from proxy.addresses import is_loopback
 from proxy.app import create_app
-from proxy.config import ConfigurationError
+from proxy.config import ConfigurationError, Settings
 from proxy.connection import Connection
 from proxy.hangup import has_terminal
+from proxy.logs.lines import format_for
+from proxy.logs.records import logging_config
 from proxy.service import Configuration, access_of
 from proxy.workers import worker_folder
 
-__all__ = ["LOG_FORMAT", "bind", "run"]
-
-LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
+__all__ = ["bind", "log_config", "run"]
 
 KEEP_ALIVE = 75
 """Seconds an idle client connection is kept; the official SDKs keep theirs for longer than
@@ -100,21 +99,9 @@ def bind(configuration: Configuration, *, insecure: bool) -> socket.socket:
     return listener
 
 
-def _worker_logs(level: str) -> dict[str, Any]:
-    """Return uvicorn's logging for worker processes, with ours as `serve` has it for one."""
-    return {
-        **LOGGING_CONFIG,
-        "formatters": {**LOGGING_CONFIG["formatters"], "ours": {"format": LOG_FORMAT}},
-        "handlers": {
-            **LOGGING_CONFIG["handlers"],
-            "ours": {
-                "class": "logging.StreamHandler",
-                "formatter": "ours",
-                "stream": "ext://sys.stderr",
-            },
-        },
-        "root": {"level": level.upper(), "handlers": ["ours"]},
-    }
+def log_config(settings: Settings) -> dict[str, Any]:
+    """Return how the log of this process is written, and of those that it starts."""
+    return logging_config(settings.log_level, format_for(settings.log_format))
 
 
 def run(
@@ -145,7 +132,7 @@ def run(
         http=Connection,
         ws="none",
         lifespan="on",
-        log_config=_worker_logs(settings.log_level) if several else LOGGING_CONFIG,
+        log_config=log_config(settings),
         log_level="warning" if settings.log_level in ("debug", "info") else settings.log_level,
         access_log=False,
         server_header=False,

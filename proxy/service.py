@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from starlette.types import Scope
 
@@ -25,14 +25,22 @@ from proxy.config import (
     load_settings,
 )
 from proxy.decision_log import DecisionLog, LineWriter
-from proxy.exchange import Exchange, error_type
+from proxy.decisions import record
+from proxy.decisions.siblings import Siblings
+from proxy.decisions.store import DecisionStore
+from proxy.exchange import Caller, Exchange, error_type
 from proxy.file_watch import Stamp, Stamps, stamp
 from proxy.generation import Generation, Generations
+from proxy.logs.lines import STDERR, format_for
 from proxy.reload import Reloader
 from proxy.telemetry.setup import create_telemetry
 from proxy.telemetry.spans import Telemetry
 from proxy.ticker import Ticker
+from proxy.workers import shared_folder
 from translators.errors import ExecutionPlatformError
+
+if TYPE_CHECKING:
+    from proxy.sandbox.server import SandboxServer
 
 __all__ = [
     "Configuration",
@@ -70,6 +78,8 @@ class Service:
     decisions: DecisionLog
     ticker: Ticker
     created: int
+    kept: DecisionStore = field(default_factory=lambda: DecisionStore(0))
+    siblings: Siblings | None = None
     reloader: Reloader | None = None
 
     @property
@@ -100,7 +110,7 @@ class Service:
         status: int | None,
         error: ExecutionPlatformError | None = None,
     ) -> None:
-        """End the span of a request that is over, and write its line in the decision log.
+        """End the span of a request that is over; write its line in the log, and keep its record.
 
         Args:
             exchange: The request's record.
@@ -112,7 +122,33 @@ class Service:
             attributes=exchange.attributes(),
             error_type=error_type(error or exchange.error),
         )
-        self.decisions.write(exchange, status=status, trace_id=exchange.span.trace_id)
+        if self.decisions.is_on or self.kept.is_running(exchange):
+            found = record.over(exchange, status=status, error=error)
+            self.kept.end(exchange, found)
+            self.decisions.write(found)
+
+    def refuse(
+        self,
+        request_id: str,
+        caller: Caller | None,
+        *,
+        trace_id: str | None,
+        status: int | None,
+        error: ExecutionPlatformError,
+    ) -> None:
+        """Write the line of a request that was refused before it was read, and keep its record.
+
+        Args:
+            request_id: Of the request.
+            caller: Who made it; None: nobody we know, and then nobody can ask for its record.
+            trace_id: Of its trace, if there is one.
+            status: Of the response, if one was begun.
+            error: Why.
+        """
+        found = record.refused(request_id, caller, trace_id=trace_id, status=status, error=error)
+        if caller is not None:
+            self.kept.keep(caller.tenant, found)
+        self.decisions.write(found)
 
 
 def load_configuration(given: Mapping[str, str] | None = None) -> Configuration:
@@ -153,8 +189,8 @@ async def open_service(
 
     Args:
         configuration: What is served.
-        reloads: Whether a policy that changes is taken. For servers: `execution_platform` reads
-            the policy again with each router that is made.
+        reloads: Whether a policy that changes is taken, and requests' records are kept. For
+            servers: `execution_platform` reads the policy again with each router that is made.
 
     Raises:
         TelemetryError: An `OTEL_*` variable asks for something that is not there.
@@ -162,14 +198,9 @@ async def open_service(
     settings, policy = configuration.settings, configuration.policy
     environment = configuration.environment
     async with AsyncExitStack() as stack:
-        telemetry = create_telemetry(environment)
+        telemetry = create_telemetry(environment, content_bytes=settings.trace_content_bytes)
         stack.push_async_callback(telemetry.shutdown)
-        sandbox = None
-        if settings.sandbox:
-            # Imported here: without the sandbox none of it is needed.
-            from proxy.sandbox.server import SandboxServer  # noqa: PLC0415
-
-            sandbox = await stack.enter_async_context(SandboxServer())
+        sandbox = await _sandbox(stack) if settings.sandbox else None
         ticker = Ticker()
         stack.callback(ticker.close)
         assembly = Assembly(settings, environment, ticker, sandbox)
@@ -182,15 +213,25 @@ async def open_service(
         if reloads:
             reloader = _reloader(configuration, assembly, generations)
             stack.push_async_callback(reloader.aclose)
+        kept = DecisionStore(settings.decisions if reloads else 0)
         yield Service(
             settings=settings,
             generations=generations,
             telemetry=telemetry,
-            decisions=_decision_log(stack, settings.log_level),
+            decisions=_decision_log(stack, settings),
             ticker=ticker,
             created=int(time.time()),
+            kept=kept,
+            siblings=await _siblings(stack, kept),
             reloader=reloader,
         )
+
+
+async def _sandbox(stack: AsyncExitStack) -> "SandboxServer":
+    # Imported here: without the sandbox none of it is needed.
+    from proxy.sandbox.server import SandboxServer  # noqa: PLC0415
+
+    return await stack.enter_async_context(SandboxServer())
 
 
 def _reloader(
@@ -231,12 +272,24 @@ def check_reasoning_store(settings: Settings) -> None:
         ) from None
 
 
-def _decision_log(stack: AsyncExitStack, log_level: str) -> DecisionLog:
-    if log_level not in _TALKATIVE:
+async def _siblings(stack: AsyncExitStack, kept: DecisionStore) -> Siblings | None:
+    """Return the other processes that serve beside this one; None: it is the only one."""
+    folder = shared_folder()
+    if folder is None or not kept.is_on:
+        return None
+    siblings = Siblings(folder, kept.find)
+    await siblings.start()
+    stack.push_async_callback(siblings.aclose)
+    return siblings
+
+
+def _decision_log(stack: AsyncExitStack, settings: Settings) -> DecisionLog:
+    if settings.log_level not in _TALKATIVE:
         return DecisionLog(None)
-    writer = LineWriter(_STDERR)
+    log_format = format_for(settings.log_format)
+    writer = LineWriter(STDERR, log_format)
     stack.callback(writer.close)
-    return DecisionLog(writer.write)
+    return DecisionLog(writer.write, log_format)
 
 
 def access_of(configuration: Configuration) -> Access:
@@ -245,4 +298,3 @@ def access_of(configuration: Configuration) -> Access:
 
 
 _TALKATIVE = ("debug", "info")
-_STDERR = 2

@@ -16,7 +16,7 @@ __all__ = ["AttemptRecord"]
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """One attempt that is over; times in seconds.
+    """One attempt that is over, or is looked at before it is; times in seconds.
 
     Attributes:
         number: From 1, over all targets of the request.
@@ -26,13 +26,13 @@ class AttemptRecord:
         dialect: The API it was called by.
         started: `time.perf_counter()` when it began.
         first_chunk: From then until the commit point; None: it was not reached.
-        seconds: From then until the attempt was over.
+        seconds: From then until the attempt was over, or until now.
         status: The HTTP status of the provider's answer, if there was one.
         request_id: The provider's id of the request.
         follow_ups: Further requests that the answer took.
         report: What the dialect did not carry over as it stood.
         end_reason: `completed`, `client_disconnect`, `server_shutdown`, `upstream_error` or
-            `internal_error`.
+            `internal_error`; empty while the attempt is under way.
         error: Why it failed, if it did.
         served_by: The model that answered, by the provider's own word.
         finish_reason: Of the answer, if it came so far.

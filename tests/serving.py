@@ -103,6 +103,22 @@ class _Process:
         """Return what was written to standard error so far."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
+    def lines(self) -> list[dict[str, Any]]:
+        """Return the lines of the log so far: each is a JSON object, but the last half written."""
+        return [json.loads(line) for line in self.log().split("\n")[:-1]]
+
+    def records(self, text: str = "", *, level: str | None = None) -> list[dict[str, Any]]:
+        """Return what was logged beside the lines of requests: where a text stands, at a level."""
+        return [
+            line
+            for line in self.lines()
+            if line["event"] == "log" and text in line["message"] and level in (None, line["level"])
+        ]
+
+    def tracebacks(self) -> list[str]:
+        """Return the lines of the log that tell of an exception, in whatever form."""
+        return [line for line in self.log().split("\n") if "traceback" in line.lower()]
+
     def send(self, number: signal.Signals) -> None:
         self._popen.send_signal(number)
 
@@ -153,6 +169,7 @@ class Proxy(_Process):
         policy: Written to a file that `--policy` names: a text, or what becomes JSON (which is
             YAML as well).
         unread: Standard error is a pipe that nobody reads.
+        module: In place of `proxy`.
     """
 
     def __init__(
@@ -161,13 +178,14 @@ class Proxy(_Process):
         env: Mapping[str, str] | None = None,
         policy: Mapping[str, Any] | str | None = None,
         unread: bool = False,
+        module: str = "proxy",
     ) -> None:
         self._files = tempfile.TemporaryDirectory(prefix="ep-policy-")
         self.policy_file = Path(self._files.name) / "policy.yaml"
         if policy is not None:
             self.change_policy(policy)
             arguments = (*arguments, "--policy", str(self.policy_file))
-        super().__init__("proxy", ["serve", "--port", "0", *arguments], env or {}, unread=unread)
+        super().__init__(module, ["serve", "--port", "0", *arguments], env or {}, unread=unread)
         try:
             found = re.fullmatch(r"Execution Platform listens on (\S+:(\d+))\n", self.line())
             assert found is not None
@@ -192,9 +210,9 @@ class Proxy(_Process):
         return self._decisions_with("")
 
     def _decisions_with(self, text: str) -> list[dict[str, Any]]:
-        lines = (line for line in self.log().split("\n") if line.startswith('{"time"'))
-        # The last one may be half written.
-        return [json.loads(line) for line in lines if text in line and line.endswith("}")]
+        # The last line may be half written.
+        lines = (line for line in self.log().split("\n")[:-1] if text in line)
+        return [json.loads(line) for line in lines if '"event":"request"' in line]
 
     def decision(self, request_id: str, seconds: float = 5.0) -> dict[str, Any]:
         """Return the line of one request; it is written a moment after the answer's end."""

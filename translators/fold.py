@@ -64,18 +64,21 @@ class Fold:
                 self.size += 0 if key in self._head else len(key) + _ENTRY
                 self._head[key] = value
 
+    def choices(self) -> list[JSONObject]:
+        """Return the choices so far, by index; those that go on have no `finish_reason` yet."""
+        return [self._choices[index] for index in sorted(self._choices)]
+
     def completion(self) -> bytes:
         """Return the JSON of the completion; nothing is added after that.
 
         Raises:
             StreamTruncated: A choice has no finish reason, or there is no choice.
         """
-        head, choices = self._head, self._choices
-        if not choices or any(choice["finish_reason"] is None for choice in choices.values()):
+        head, ordered = self._head, self.choices()
+        if not ordered or any(choice["finish_reason"] is None for choice in ordered):
             raise StreamTruncated("The chunks end before a finish reason.")
         usage = head.pop("usage", None)
         head.pop("obfuscation", None)
-        ordered = [choices[index] for index in sorted(choices)]
         for choice in ordered:
             _drop_empty_content(choice["message"])
         body = {**head, "object": "chat.completion", "choices": ordered}

@@ -9,7 +9,8 @@ from proxy.availability import available, cli_credentials
 from proxy.claude_cli import AGENT_WARNING, LOGIN_WARNING
 from proxy.cli.table import columns
 from proxy.service import Configuration, access_of, load_configuration
-from proxy.telemetry.setup import wants_telemetry
+from proxy.telemetry.content_mode import content_mode
+from proxy.telemetry.setup import check_telemetry, wants_telemetry
 from translators.errors import NoProvider
 from translators.json import encode
 from translators.wire.request import ChatCompletionRequest, parse_request
@@ -20,6 +21,7 @@ __all__ = ["plain_request", "run"]
 def run(options: argparse.Namespace) -> int:
     """Print what would be used; return 1 if a persona can be served by nobody."""
     configuration = load_configuration()
+    check_telemetry(configuration.environment)
     policy, settings = configuration.policy, configuration.settings
     print(
         f"policy     {settings.policy or 'the shipped one'}: "
@@ -34,6 +36,8 @@ def run(options: argparse.Namespace) -> int:
         if wants_telemetry(configuration.environment)
         else ("off (set OTEL_EXPORTER_OTLP_ENDPOINT)")
     )
+    if traces == "on" and content_mode(configuration.environment).captures:
+        traces += ", with what clients ask and models answer"
     print(f"tracing    {traces}")
 
     reasons = available(policy, configuration.environment, sandbox=settings.sandbox)

@@ -1,6 +1,7 @@
 """`explain`: where a request would go, and why.
 
-It calls nobody, unless `--url` names a running server, whose live gates count then.
+It calls nobody, unless `--url` names a running server, whose live gates count then, or which is
+asked what became of a request that it has served.
 """
 
 import argparse
@@ -14,14 +15,14 @@ from policy.decision import Decision, decide
 from policy.live_gate_rules import LiveGateRules
 from policy.personas import apply
 from policy.quality_gates import METRICS
-from policy.schema import Policy, Timeouts
+from policy.schema import Policy
 from proxy.availability import available
+from proxy.cli import explain_request
 from proxy.cli.check import plain_request
 from proxy.cli.request_file import read_request
+from proxy.cli.running_server import base_of, get
 from proxy.cli.table import columns
-from proxy.http import HttpClient, HttpStatusError, HttpTransport
 from proxy.service import load_configuration
-from proxy.ticker import Ticker
 from translators.errors import ExecutionPlatformError, NoProvider
 from translators.json import UNREADABLE
 from translators.wire.request import ChatCompletionRequest
@@ -31,6 +32,10 @@ __all__ = ["run"]
 
 def run(options: argparse.Namespace) -> int:
     """Print the decision; return 1 if there is no provider, or no answer of the server."""
+    if (wrong := _misused(options)) is not None:
+        options.refuse(wrong)
+    if options.request_id is not None:
+        return explain_request.run(options)
     configuration = load_configuration()
     policy = configuration.policy
     chat = _request(options.request, options.persona)
@@ -38,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         gates: Mapping[str, Any] = {}
         if options.url:
-            key = configuration.environment.get("EP_API_KEY") or "none"
+            key = configuration.environment.get("EP_API_KEY", "").strip()
             gates = asyncio.run(_gates(options.url, key, options.persona))
         decision = decide(chat, policy, reasons, _held(gates, options.persona, policy))
     except NoProvider as error:
@@ -64,30 +69,32 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _misused(options: argparse.Namespace) -> str | None:
+    """Return what is wrong with options that do not go together."""
+    if options.request_id is None:
+        if options.persona is None:
+            return "name a persona, or a request with --url and --request-id"
+        return "--json goes with --request-id" if options.json else None
+    if options.persona is not None or options.request is not None:
+        return "--request-id is about a request that was made: leave the persona and --request out"
+    return None if options.url else "--request-id needs the server that has served it: --url"
+
+
 async def _gates(url: str, key: str, persona: str) -> Mapping[str, Any]:
     """Return the live gates of a persona, as a running server has them.
 
     Raises:
         ExecutionPlatformError: It does not say.
     """
-    ticker = Ticker()
-    client = HttpClient(ticker)
-    base = url.rstrip("/").removesuffix("/v1")
-    server = HttpTransport(client, base, {"authorization": f"Bearer {key}"}, "", Timeouts())
-    try:
-        body = await server.get("/readyz", {})
-    except HttpStatusError as error:
-        body = error.body
-    finally:
-        await client.aclose()
-        ticker.close()
+    # With any status: it says so, too, when nobody can be served.
+    _, body = await get(url, "/readyz", key)
     try:
         personas = cast("dict[str, Any]", msgspec.json.decode(body))["personas"]
         return cast("dict[str, Any]", personas).get(persona, {}).get("live_gates", {})
     except (*UNREADABLE, KeyError, TypeError, AttributeError):
         raise ExecutionPlatformError(
-            f"The server at {base} does not tell its gates: it is none of ours, or wants a client "
-            "key in EP_API_KEY."
+            f"The server at {base_of(url)} does not tell its gates: it is none of ours, or wants a "
+            "client key in EP_API_KEY."
         ) from None
 
 

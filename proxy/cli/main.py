@@ -151,8 +151,21 @@ def _doctor_options(doctor: argparse.ArgumentParser) -> None:
     doctor.add_argument("--json", action="store_true", help="one JSON document")
 
 
+EXPLAINED = """\
+Where would a request go?       execution-platform explain architect --request body.json
+What became of one, and why?    execution-platform explain --url http://127.0.0.1:8080 \\
+                                    --request-id req_5f0c…
+
+The id is the answer's header `x-request-id` (in OpenAI's Python SDK `answer._request_id`), and
+`request_id` in the log. A server tells of a request to the client key that made it, and keeps the
+last EP_DECISIONS (10000) of them; each replica knows its own.
+"""
+
+
 def _explain_options(explain: argparse.ArgumentParser) -> None:
-    explain.add_argument("persona", help="the persona, as in the request's `model`")
+    explain.formatter_class = argparse.RawDescriptionHelpFormatter
+    explain.epilog = EXPLAINED
+    explain.add_argument("persona", nargs="?", help="the persona, as in the request's `model`")
     explain.add_argument(
         "--request", metavar="FILE", help="JSON body of a request (- for standard input)"
     )
@@ -161,6 +174,16 @@ def _explain_options(explain: argparse.ArgumentParser) -> None:
         help="a running server, which is asked whom it passes over now (its live gates); its "
         "client key is read from EP_API_KEY",
     )
+    explain.add_argument(
+        "--request-id",
+        metavar="ID",
+        help="of a request that the server of --url has served, or is serving: says what became "
+        "of each candidate and of each attempt",
+    )
+    explain.add_argument(
+        "--json", action="store_true", help="with --request-id: the server's own JSON document"
+    )
+    explain.set_defaults(refuse=explain.error)
 
 
 def _models_options(models: argparse.ArgumentParser) -> None:

@@ -2,7 +2,7 @@
 
 import argparse
 import asyncio
-import logging
+import logging.config
 import sys
 from pathlib import Path
 from typing import Any
@@ -38,11 +38,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     configuration = load_configuration()
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=configuration.settings.log_level.upper(),
-        format="%(levelname)s %(name)s: %(message)s",
-    )
+    logging.config.dictConfig(server.log_config(configuration.settings))
     check_quality(configuration)
     listener = server.bind(configuration, insecure=options.insecure_no_auth)
     host, port = listener.getsockname()[:2]

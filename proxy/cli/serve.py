@@ -1,8 +1,7 @@
 """`serve`: start the server."""
 
 import argparse
-import logging
-import sys
+import logging.config
 
 from policy.decision import decide
 from proxy import server
@@ -14,6 +13,8 @@ from proxy.telemetry.setup import check_telemetry
 from translators.errors import NoProvider
 
 __all__ = ["run"]
+
+log = logging.getLogger("execution_platform")
 
 EXAMPLE = """\
 curl {url}/v1/chat/completions -H 'content-type: application/json'{key} -d '
@@ -36,11 +37,7 @@ def run(options: argparse.Namespace) -> int:
         from proxy.quality.service import check_quality  # noqa: PLC0415
 
         check_quality(configuration)
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=configuration.settings.log_level.upper(),
-        format=server.LOG_FORMAT,
-    )
+    logging.config.dictConfig(server.log_config(configuration.settings))
     listener = server.bind(configuration, insecure=options.insecure_no_auth)
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
@@ -54,7 +51,7 @@ def _announce(configuration: Configuration, url: str) -> None:
     if not configuration.settings.sandbox:
         for name, credential in cli_credentials(policy, configuration.environment).items():
             if credential.login:
-                print(f"Note: {name} {LOGIN_WARNING}", file=sys.stderr)
+                log.warning("%s %s", name, LOGIN_WARNING)
     served = [name for name in policy.personas if _is_served(configuration, name)]
     print(f"Execution Platform listens on {url}")
     print(f"Personas: {', '.join(policy.personas)}")

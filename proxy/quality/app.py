@@ -12,6 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Scope
 
 from proxy.errors import error_response
+from proxy.logs.records import loop_errors_logged
 from proxy.probes import live
 from proxy.quality.endpoints import quality_routes
 from proxy.quality.records import one_line
@@ -36,7 +37,8 @@ def create_quality_app(configuration: Configuration | None = None) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, object]]:
         async with open_quality(known, refused=_log_refusal) as quality:
-            yield {"quality": quality, "settings": known.settings}
+            with loop_errors_logged():
+                yield {"quality": quality, "settings": known.settings}
 
     app = Starlette(
         routes=[Route("/healthz", live, methods=["GET"]), *quality_routes()],

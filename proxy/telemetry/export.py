@@ -1,35 +1,98 @@
-"""The SDK's provider and exporter. Imported only when telemetry is on."""
+"""Records to where the variables send them. Imported only when telemetry is on."""
 
 import os
 import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache, partial
+from typing import Final
 
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import (
-    BatchSpanProcessor,
-    ConsoleSpanExporter,
-    SimpleSpanProcessor,
-)
 
+from proxy.telemetry.answers import Exporter
+from proxy.telemetry.capture import Capture
+from proxy.telemetry.console import Console, Lines
+from proxy.telemetry.delivery import Delivery
+from proxy.telemetry.delivery_schedule import Schedule
+from proxy.telemetry.encoding import Export, encode_resource, encode_scope
+from proxy.telemetry.limits import SpanLimits
 from proxy.telemetry.otel import OtelTelemetry
+from proxy.telemetry.otlp import GRPC, OtlpSettings, otlp_settings
+from proxy.telemetry.otlp_http import OtlpHttp
+from proxy.telemetry.records import RecordProvider, SpanRecord
+from proxy.telemetry.sampling import sampler_from
 
-__all__ = ["connect"]
+__all__ = ["connect", "exporter_for"]
+
+_CONSOLE_DELAY: Final = 0.2
 
 
-def connect(*, exporter: str, version: str) -> OtelTelemetry:
+def connect(
+    environment: Mapping[str, str],
+    *,
+    exporters: tuple[str, ...],
+    version: str,
+    capture: Callable[..., Capture | None],
+) -> OtelTelemetry:
     """Return telemetry that exports.
 
     Args:
-        exporter: `console`, or `otlp` over HTTP.
+        environment: The `OTEL_*` variables.
+        exporters: `otlp`, `console`, or both.
         version: Of this program, for the resource.
+        capture: Makes what captures content, from the `resource`.
+
+    Raises:
+        TelemetryError: A variable is wrong.
     """
-    provider = TracerProvider(resource=_resource(version), shutdown_on_exit=False)
-    if exporter == "console":
-        provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))
-    else:
-        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    return OtelTelemetry(provider, version)
+    schedule, resource = Schedule.from_environment(environment), _resource(version)
+    sampler, limits = sampler_from(environment), SpanLimits.from_environment(environment)
+    deliveries: list[Delivery] = []
+    if "otlp" in exporters:
+        settings = otlp_settings(environment)
+        deliveries.append(
+            Delivery(
+                exporter_for(settings),
+                partial(Export, encode_resource(resource), cache(encode_scope)),
+                schedule,
+                seconds=settings.seconds,
+            )
+        )
+    if "console" in exporters:
+        soon = replace(schedule, delay=min(schedule.delay, _CONSOLE_DELAY))
+        lines = partial(Lines, resource.attributes)
+        deliveries.append(Delivery(Console(), lines, soon, seconds=schedule.patience))
+
+    def ended(span: SpanRecord) -> None:
+        for delivery in deliveries:
+            delivery.put(span)
+
+    def shut() -> None:
+        # One that is slow is not to take the others' time.
+        for delivery in deliveries:
+            delivery.stop()
+        for delivery in deliveries:
+            delivery.shutdown()
+
+    first = deliveries[0]
+    provider = RecordProvider(
+        first.put if len(deliveries) == 1 else ended, shut, sampler=sampler, limits=limits
+    )
+    return OtelTelemetry(provider, version, capture(resource=resource), first.counts)
+
+
+def exporter_for(settings: OtlpSettings) -> Exporter:
+    """Return what sends exports as the settings have it.
+
+    Raises:
+        TelemetryError: A certificate cannot be read.
+    """
+    if settings.protocol == GRPC:
+        # Imported here: grpcio takes 0.1 s, and is an extra.
+        from proxy.telemetry.otlp_grpc import OtlpGrpc  # noqa: PLC0415
+
+        return OtlpGrpc(settings)
+    return OtlpHttp(settings)
 
 
 def _resource(version: str) -> Resource:

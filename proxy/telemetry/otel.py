@@ -1,4 +1,4 @@
-"""Spans through the OpenTelemetry SDK: the one module that imports it.
+"""Spans through OpenTelemetry's API; `records` is what stands behind it, or the SDK.
 
 The provider is ours alone, never the process's global one: libraries that trace whenever a
 global provider exists (the Anthropic SDK does) stay silent.
@@ -6,19 +6,31 @@ global provider exists (the Anthropic SDK does) stay silent.
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_context
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from policy.tracing import Inbound
 from proxy.call import AgentFacts, ToolWatch
 from proxy.telemetry import attributes as names
-from proxy.telemetry.spans import AttemptEnd, AttemptSpan, AttemptStart, Attributes, RequestSpan
+from proxy.telemetry.capture import AttemptContent, Capture
+from proxy.telemetry.counts import DeliveryCounts
+from proxy.telemetry.propagation import inbound, outbound, traceparent
+from proxy.telemetry.records import SpanProvider
+from proxy.telemetry.spans import (
+    AttemptEnd,
+    AttemptSpan,
+    AttemptStart,
+    Attributes,
+    Headers,
+    RequestSpan,
+    RouteSpan,
+    RouteStart,
+)
 from proxy.telemetry.tools import ToolSpans
 from translators.errors import ProviderError
 from translators.fidelity import Report
@@ -29,30 +41,70 @@ __all__ = ["OtelTelemetry"]
 log = logging.getLogger("execution_platform.telemetry")
 
 SHUTDOWN_SECONDS = 5.0
-"""How long the last spans may take. The SDK's own flush ignores its time limit."""
+"""How long the last spans may take. Our own delivery keeps to less; the SDK's knows no limit."""
 
 LONGEST_TEXT = 500
 """Characters of an attribute."""
 
-_TRACE_CONTEXT = TraceContextTextMapPropagator()
-_BAGGAGE = W3CBaggagePropagator()
-_QUIET = frozenset({"/healthz", "/readyz"})
+LONGEST_NAME = 64
+"""Characters of what a caller made up, in a span's name."""
+
+_METHODS = frozenset(
+    {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
+)
+"""Those that the HTTP conventions let a span show: others are the caller's to invent."""
 
 
 class OtelTelemetry:
-    """Creates the spans of requests, each with its parent given explicitly."""
+    """Creates the spans of requests, each with its parent given explicitly.
 
-    def __init__(self, provider: TracerProvider, version: str) -> None:
+    Args:
+        provider: Makes and delivers them.
+        version: Of this program.
+        capture: What captures content; None: nothing does.
+        counts: Returns what became of the spans so far.
+    """
+
+    def __init__(
+        self,
+        provider: SpanProvider,
+        version: str,
+        capture: Capture | None = None,
+        counts: Callable[[], DeliveryCounts] = DeliveryCounts,
+    ) -> None:
         self._provider = provider
+        self._capture = capture
+        self._counts = counts
         self._tracer = provider.get_tracer("execution-platform", version)
 
-    def request(self, scope: Mapping[str, Any]) -> RequestSpan:
-        """Start a SERVER span, below the caller's where it sent a trace context."""
-        return _RequestSpan(self._tracer, scope)
+    def request(self, scope: Mapping[str, Any], policy: Inbound = "join") -> RequestSpan:
+        """Start a SERVER span; its place is below the caller's as the policy has it."""
+        context, links = inbound(scope["headers"], policy)
+        method: str = scope["method"] if scope["method"] in _METHODS else "HTTP"
+        span = self._tracer.start_span(
+            method,
+            context=context,
+            kind=SpanKind.SERVER,
+            attributes=_server_attributes(scope),
+            links=links,
+        )
+        return _RequestSpan(self._tracer, span, context, scope, self._capture)
+
+    def call(self, headers: Headers) -> RequestSpan:
+        """Start an INTERNAL span, below the one that the program has made current."""
+        context, _ = inbound(headers, "join")
+        span = self._tracer.start_span("execution_platform", context=context)
+        return _RequestSpan(self._tracer, span, context, {}, self._capture)
+
+    def counts(self) -> DeliveryCounts:
+        """Return how many spans were delivered, and how many were not."""
+        return self._counts()
 
     async def shutdown(self) -> None:
         """Deliver what is left; give up after a few seconds, and say so."""
         stop = asyncio.to_thread(self._provider.shutdown)
+        if self._capture is not None:
+            await self._capture.shutdown()
         try:
             async with asyncio.timeout(SHUTDOWN_SECONDS):
                 await stop
@@ -61,21 +113,19 @@ class OtelTelemetry:
 
 
 class _RequestSpan:
-    def __init__(self, tracer: Tracer, scope: Mapping[str, Any]) -> None:
-        carrier = _inbound(scope["headers"])
-        context = _TRACE_CONTEXT.extract(carrier) if carrier else Context()
-        if "baggage" in carrier:
-            context = _BAGGAGE.extract(carrier, context)
+    def __init__(
+        self,
+        tracer: Tracer,
+        span: Span,
+        context: Context,
+        scope: Mapping[str, Any],
+        capture: Capture | None,
+    ) -> None:
+        self._capture = capture
         self._tracer = tracer
-        self._name = f"{scope['method']} {scope['path']}"
+        self._span = span
         self._scope = scope
-        self._span = tracer.start_span(
-            scope["method"],
-            context=context,
-            kind=SpanKind.SERVER,
-            attributes=_server_attributes(scope),
-        )
-        self._context = set_span_in_context(self._span, context)
+        self._context = set_span_in_context(span, context)
 
     @property
     def traceresponse(self) -> bytes | None:
@@ -89,8 +139,18 @@ class _RequestSpan:
     def event(self, name: str, attributes: Attributes) -> None:
         self._span.add_event(name, attributes)
 
+    def route(self, start: RouteStart) -> RouteSpan:
+        if start.candidates < 2:
+            # Nothing was chosen; what there is to say stands on the request itself.
+            return _NoChoice(self._span)
+        return _RouteSpan(self._tracer, self._context, start)
+
     def attempt(self, start: AttemptStart) -> AttemptSpan:
-        return _AttemptSpan(self._tracer, self._context, start)
+        attempt = _AttemptSpan(self._tracer, self._context, start)
+        if self._capture is not None:
+            headers = self._scope.get("headers", ())
+            attempt.capture(self._capture.attempt(start.dialect, headers), start)
+        return attempt
 
     def end(self, *, status: int | None, attributes: Attributes, error_type: str | None) -> None:
         span = self._span
@@ -99,8 +159,9 @@ class _RequestSpan:
             # Only a path that a route knows may name a span: others are the caller's to invent.
             if route := getattr(self._scope.get("route"), "path", None):
                 final[names.ROUTE] = route
-                span.update_name(f"{self._scope['method']} {route}")
-            if status is not None:
+                if self._scope["method"] in _METHODS:
+                    span.update_name(f"{self._scope['method']} {route}")
+            if status is not None and self._scope:
                 final[names.STATUS] = status
             broken = error_type is not None and attributes.get(names.END_REASON) in (
                 "upstream_error",
@@ -113,6 +174,44 @@ class _RequestSpan:
         span.end()
 
 
+class _RouteSpan:
+    """Ends with the last that was decided, which the next attempt may only bring about."""
+
+    def __init__(self, tracer: Tracer, parent: Context, start: RouteStart) -> None:
+        self._span = tracer.start_span(
+            f"route {start.persona[:LONGEST_NAME]}",
+            context=parent,
+            start_time=start.began,
+            attributes=_route_attributes(start),
+        )
+        self._until = time.time_ns()
+
+    def event(self, name: str, attributes: Attributes) -> None:
+        self._until = time.time_ns()
+        self._span.add_event(name, attributes, timestamp=self._until)
+
+    def selected(self, provider: str, model: str) -> None:
+        self._until = time.time_ns()
+        self._span.set_attributes({names.ROUTE_SELECTED: provider, names.ROUTE_MODEL: model})
+
+    def end(self) -> None:
+        self._span.end(self._until)
+
+
+class _NoChoice:
+    def __init__(self, request: Span) -> None:
+        self._request = request
+
+    def event(self, name: str, attributes: Attributes) -> None:
+        self._request.add_event(name, attributes)
+
+    def selected(self, provider: str, model: str) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+
 class _AttemptSpan:
     def __init__(self, tracer: Tracer, parent: Context, start: AttemptStart) -> None:
         agent = start.dialect in names.AGENTS
@@ -122,19 +221,27 @@ class _AttemptSpan:
             kind=SpanKind.CLIENT,
             attributes=_attempt_attributes(start),
         )
-        self.carrier = _outbound(self._span, parent, start.trace_context)
+        self.carrier = outbound(self._span, parent, start.trace_context)
+        self._parent = parent
         self._stream = start.stream
+        self.content: AttemptContent | None = None
         self.traceparent: str | None = None
         self._tools: ToolSpans | None = None
         if agent:
             # Its process reports to our own collector: what a provider may see is another matter.
-            self.traceparent = _outbound(self._span, parent, "traceparent").get("traceparent")
+            self.traceparent = traceparent(self._span)
             if self._span.is_recording():
                 self._tools = ToolSpans(tracer, set_span_in_context(self._span, parent))
 
     @property
     def watch(self) -> ToolWatch | None:
         return self._tools
+
+    def capture(self, content: AttemptContent, start: AttemptStart) -> None:
+        """Have content captured, if the span is recorded."""
+        if self._span.is_recording():
+            self.content = content
+            content.known.update(_attempt_attributes(start))
 
     def first_chunk(self, seconds: float) -> None:
         if not self._stream:
@@ -143,6 +250,8 @@ class _AttemptSpan:
         attributes = {names.TIME_TO_FIRST_CHUNK: seconds}
         self._span.set_attributes(attributes)
         self._span.add_event("gen_ai.first_chunk", attributes)
+        if self.content is not None:
+            self.content.known.update(attributes)
 
     def end(self, end: AttemptEnd) -> None:
         span = self._span
@@ -150,47 +259,30 @@ class _AttemptSpan:
         if self._tools is not None:
             self._tools.end(failed=failed)
         if span.is_recording():
-            span.set_attributes(_end_attributes(end))
+            final = _end_attributes(end)
             if failed:
                 # The provider's own words may hold what the client said: they stay out.
                 kind = _error_type(end.error) if end.error is not None else end.end_reason
-                span.set_attribute(names.ERROR_TYPE, kind)
+                final[names.ERROR_TYPE] = kind
                 span.set_status(StatusCode.ERROR)
+            span.set_attributes(final)
+            if self.content is not None:
+                self.content.known.update(final)
+                span.set_attributes(self.content.end(complete=end.end_reason == "completed"))
+                self.content.tell(set_span_in_context(span, self._parent))
         span.end()
 
 
-def _inbound(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
-    carrier: dict[str, str] = {}
-    for name, value in headers:
-        if name in (b"traceparent", b"tracestate", b"baggage"):
-            key, text = name.decode(), value.decode("latin-1")
-            # The list-valued two may come in several lines.
-            known = key in carrier and key != "traceparent"
-            carrier[key] = f"{carrier[key]},{text}" if known else text
-    return carrier
-
-
-def _outbound(span: Span, parent: Context, policy: str) -> Mapping[str, str]:
-    """Return the attempt's own context for the provider, as much as the policy lets it see."""
-    carrier: dict[str, str] = {}
-    if policy == "none":
-        return carrier
-    context = set_span_in_context(span, parent)
-    _TRACE_CONTEXT.inject(carrier, context)
-    if policy == "full":
-        _BAGGAGE.inject(carrier, context)
-    else:
-        carrier.pop("tracestate", None)
-    return carrier
-
-
 def _server_attributes(scope: Mapping[str, Any]) -> dict[str, str | int]:
+    known = scope["method"] in _METHODS
     attributes: dict[str, str | int] = {
-        names.METHOD: scope["method"],
+        names.METHOD: scope["method"] if known else "_OTHER",
         names.PATH: _bounded(scope["path"]),
         names.SCHEME: scope["scheme"],
         names.PROTOCOL_VERSION: scope["http_version"],
     }
+    if not known:
+        attributes[names.METHOD_ORIGINAL] = scope["method"][:LONGEST_NAME]
     if scope.get("client"):
         attributes[names.CLIENT_ADDRESS] = scope["client"][0]
     if scope.get("server"):
@@ -201,6 +293,15 @@ def _server_attributes(scope: Mapping[str, Any]) -> dict[str, str | int]:
         if name == b"user-agent":
             attributes[names.USER_AGENT] = value.decode("latin-1")[:200]
     return attributes
+
+
+def _route_attributes(start: RouteStart) -> dict[str, Any]:
+    return {
+        names.ROUTE_PERSONA: _bounded(start.persona),
+        names.ROUTE_CANDIDATES: start.candidates,
+        names.ROUTE_REQUIRED: list(start.required),
+        names.ROUTE_REASON: start.reason,
+    }
 
 
 def _attempt_attributes(start: AttemptStart) -> dict[str, Any]:

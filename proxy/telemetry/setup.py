@@ -1,100 +1,130 @@
 """Telemetry from the standard `OTEL_*` variables.
 
-A tracer provider made by hand reads most of them itself, but not `OTEL_TRACES_EXPORTER` nor the
-protocol: those are read here. Telemetry is on when one of the variables asks for it, and off at
-no cost otherwise; the SDK is not even imported then.
+Telemetry is on when one of the variables asks for it, and off at no cost otherwise: nothing of
+OpenTelemetry is even imported then. All variables are read and checked before anything is started.
 """
 
 import importlib
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from importlib.metadata import entry_points
+from typing import Final
 
 from proxy import __version__
+from proxy.telemetry.content_setup import check_content, create_capture
+from proxy.telemetry.delivery_schedule import Schedule
+from proxy.telemetry.limits import SpanLimits
+from proxy.telemetry.otlp import otlp_settings
+from proxy.telemetry.sampling import check_sampler
 from proxy.telemetry.spans import NO_TELEMETRY, Telemetry
+from proxy.telemetry.variables import TelemetryError, text
 
 __all__ = [
     "TelemetryError",
     "check_telemetry",
     "create_telemetry",
+    "exporters",
     "otlp_endpoint",
-    "traces_url",
     "wants_telemetry",
 ]
 
-_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-
-
-class TelemetryError(ValueError):
-    """An `OTEL_*` variable asks for something that is not there."""
+_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_EXPORTERS: Final = "OTEL_TRACES_EXPORTER"
 
 
 def wants_telemetry(environment: Mapping[str, str]) -> bool:
     """Whether the variables ask for traces."""
     if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return False
-    exporter = environment.get("OTEL_TRACES_EXPORTER", "").strip().lower()
-    if exporter:
-        return exporter != "none"
-    return any(environment.get(name) for name in _ENDPOINTS)
+    listed = exporters(environment)
+    if listed:
+        return listed != ("none",)
+    return text(environment, *_ENDPOINTS) is not None
+
+
+def exporters(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return where `OTEL_TRACES_EXPORTER`, a list, sends traces; nothing where it says nothing."""
+    _, listed = text(environment, _EXPORTERS) or ("", "")
+    found = (name.strip().lower() for name in listed.split(","))
+    return tuple(dict.fromkeys(name for name in found if name))
 
 
 def check_telemetry(environment: Mapping[str, str]) -> None:
     """Check the variables before anything is started, where an error can still be said in a line.
 
     Raises:
-        TelemetryError: The exporter or protocol is not known.
+        TelemetryError: One asks for something that is not there.
     """
-    if not wants_telemetry(environment):
+    traced = wants_telemetry(environment)
+    try:
+        check_content(environment, traced=traced)
+    except ValueError as error:
+        raise TelemetryError(str(error)) from None
+    if not traced:
         return
-    exporter, protocol = _asked_for(environment)
-    if exporter not in ("otlp", "console"):
-        raise TelemetryError(
-            f"OTEL_TRACES_EXPORTER is `{exporter}`; known are `otlp`, `console` and `none`."
-        )
-    if exporter == "otlp" and protocol != "http/protobuf":
-        raise TelemetryError(
-            f"OTEL_EXPORTER_OTLP_PROTOCOL is `{protocol}`, but only `http/protobuf` is built "
-            "in. Jaeger and the collector take it on port 4318."
-        )
+    _check_propagators(environment.get("OTEL_PROPAGATORS", ""))
+    asked_for = _asked_for(environment)
+    for name in asked_for:
+        if name not in ("otlp", "console"):
+            also = " (alone)" if name == "none" else ""
+            raise TelemetryError(
+                f"{_EXPORTERS} has `{name}`; known are `otlp`, `console` and `none`{also}."
+            )
+    if "otlp" in asked_for:
+        otlp_settings(environment)
+    check_sampler(environment)
+    SpanLimits.from_environment(environment)
+    Schedule.from_environment(environment)
+
+
+def _check_propagators(names: str) -> None:
+    for name in filter(None, (name.strip() for name in names.split(","))):
+        if name not in ("tracecontext", "baggage", "none") and not entry_points(
+            group="opentelemetry_propagator", name=name
+        ):
+            raise TelemetryError(
+                f"OTEL_PROPAGATORS names `{name}`, which is not installed; `tracecontext`, "
+                "`baggage` and `none` are built in, others come with packages such as "
+                "opentelemetry-propagator-b3."
+            )
 
 
 def otlp_endpoint(environment: Mapping[str, str]) -> str | None:
-    """Return where the exporter sends traces to; None: to nobody."""
-    if not wants_telemetry(environment) or _asked_for(environment)[0] != "otlp":
-        return None
-    return traces_url(environment)
-
-
-def traces_url(environment: Mapping[str, str]) -> str:
-    """Return the address that traces are posted to, over HTTP."""
-    base, whole = (environment.get(name) for name in _ENDPOINTS)
-    return whole or f"{(base or 'http://localhost:4318').removesuffix('/')}/v1/traces"
-
-
-def create_telemetry(environment: Mapping[str, str]) -> Telemetry:
-    """Return telemetry as the variables have it; call it once per process, when serving starts.
-
-    A provider made at import time loses its spans: a worker process exits without running what
-    would flush them.
+    """Return where the exporter sends traces to; None: to nobody.
 
     Raises:
-        TelemetryError: The exporter or protocol is not known, or not installed.
+        TelemetryError: A variable is wrong.
     """
+    if not wants_telemetry(environment) or "otlp" not in _asked_for(environment):
+        return None
+    return otlp_settings(environment).endpoint
+
+
+def create_telemetry(
+    environment: Mapping[str, str], *, content_bytes: int = 64 * 1024
+) -> Telemetry:
+    """Return telemetry as the variables have it; call it once per process, when serving starts.
+
+    What is made at import time loses its spans: a worker process exits without running what would
+    deliver the last of them.
+
+    Args:
+        environment: The process's variables.
+        content_bytes: Of each attribute with content, where that is captured.
+
+    Raises:
+        TelemetryError: One asks for something that is not there.
+    """
+    check_telemetry(environment)
     if not wants_telemetry(environment):
         return NO_TELEMETRY
-    check_telemetry(environment)
-    exporter, _ = _asked_for(environment)
     return importlib.import_module("proxy.telemetry.export").connect(
-        exporter=exporter, version=__version__
+        environment,
+        exporters=_asked_for(environment),
+        version=__version__,
+        capture=partial(create_capture, environment, limit=content_bytes, version=__version__),
     )
 
 
-def _asked_for(environment: Mapping[str, str]) -> tuple[str, str]:
-    """Return the exporter and the protocol of OTLP."""
-    exporter = environment.get("OTEL_TRACES_EXPORTER", "").strip().lower() or "otlp"
-    return exporter, _first(environment, _PROTOCOLS) or "http/protobuf"
-
-
-def _first(environment: Mapping[str, str], variables: tuple[str, ...]) -> Any:
-    return next((environment[name] for name in variables if environment.get(name)), None)
+def _asked_for(environment: Mapping[str, str]) -> tuple[str, ...]:
+    return exporters(environment) or ("otlp",)

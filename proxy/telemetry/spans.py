@@ -4,25 +4,51 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from policy.tracing import Inbound
 from proxy.call import Call, ToolWatch
+from proxy.telemetry.capture import AttemptContent
+from proxy.telemetry.counts import DeliveryCounts
 from translators.errors import ExecutionPlatformError
 from translators.fidelity import Report
 from translators.protocol import Outcome
 
 __all__ = [
+    "NO_ROUTE",
     "NO_TELEMETRY",
     "AttemptEnd",
     "AttemptSpan",
     "AttemptStart",
     "Attributes",
+    "Headers",
     "NoTelemetry",
     "RequestSpan",
+    "RouteSpan",
+    "RouteStart",
     "Telemetry",
 ]
 
 Attributes = Mapping[str, str | bool | int | float | Sequence[str]]
 
 Headers = Sequence[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteStart:
+    """What is known when it was decided where a request may go.
+
+    Attributes:
+        persona: As the request names it.
+        candidates: How many providers and models there were.
+        required: What the request needs.
+        reason: Why the first target is the first, or that there is none.
+        began: When the decision was begun: nanoseconds since the epoch.
+    """
+
+    persona: str
+    candidates: int
+    required: Sequence[str]
+    reason: str
+    began: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +117,33 @@ class AttemptSpan(Protocol):
         """Wants to know of an agent's tools; None: there is no agent, or nothing is recorded."""
         ...
 
+    @property
+    def content(self) -> AttemptContent | None:
+        """Is told what is asked and answered; None: nobody wants to know, as is usual."""
+        ...
+
     def first_chunk(self, seconds: float) -> None:
         """Note the first part of the answer, `seconds` after the start."""
         ...
 
     def end(self, end: AttemptEnd) -> None:
         """End the span."""
+        ...
+
+
+class RouteSpan(Protocol):
+    """How it was decided whom to ask, until somebody has answered."""
+
+    def event(self, name: str, attributes: Attributes) -> None:
+        """Note something that bears on the decision."""
+        ...
+
+    def selected(self, provider: str, model: str) -> None:
+        """Say who is asked now; the last one stays."""
+        ...
+
+    def end(self) -> None:
+        """End the span, at the time of what was noted last."""
         ...
 
 
@@ -117,6 +164,10 @@ class RequestSpan(Protocol):
         """Note something that happened."""
         ...
 
+    def route(self, start: RouteStart) -> RouteSpan:
+        """Start the span of the decision, if there was something to decide."""
+        ...
+
     def attempt(self, start: AttemptStart) -> AttemptSpan:
         """Start the span of one call of a provider."""
         ...
@@ -129,8 +180,25 @@ class RequestSpan(Protocol):
 class Telemetry(Protocol):
     """Creates spans, and delivers them."""
 
-    def request(self, scope: Mapping[str, Any]) -> RequestSpan:
-        """Start the span of the request that an ASGI scope describes."""
+    def request(self, scope: Mapping[str, Any], policy: Inbound = "join") -> RequestSpan:
+        """Start the span of the request that an ASGI scope describes.
+
+        Args:
+            scope: Of the request.
+            policy: What the caller's trace context does.
+        """
+        ...
+
+    def call(self, headers: Headers) -> RequestSpan:
+        """Start the span of a call in this process.
+
+        Args:
+            headers: The trace context of the program that calls, as HTTP has it.
+        """
+        ...
+
+    def counts(self) -> DeliveryCounts:
+        """Return how many spans were delivered, and how many were not."""
         ...
 
     async def shutdown(self) -> None:
@@ -142,11 +210,23 @@ class _NoAttempt:
     carrier: Mapping[str, str] = {}
     traceparent: str | None = None
     watch: ToolWatch | None = None
+    content: AttemptContent | None = None
 
     def first_chunk(self, seconds: float) -> None:
         pass
 
     def end(self, end: AttemptEnd) -> None:
+        pass
+
+
+class _NoRoute:
+    def event(self, name: str, attributes: Attributes) -> None:
+        pass
+
+    def selected(self, provider: str, model: str) -> None:
+        pass
+
+    def end(self) -> None:
         pass
 
 
@@ -156,6 +236,9 @@ class _NoRequest:
 
     def event(self, name: str, attributes: Attributes) -> None:
         pass
+
+    def route(self, start: RouteStart) -> RouteSpan:
+        return NO_ROUTE
 
     def attempt(self, start: AttemptStart) -> AttemptSpan:
         return _NO_ATTEMPT
@@ -167,14 +250,23 @@ class _NoRequest:
 class NoTelemetry:
     """Telemetry that is off: one shared object, nothing allocated."""
 
-    def request(self, scope: Mapping[str, Any]) -> RequestSpan:
+    def request(self, scope: Mapping[str, Any], policy: Inbound = "join") -> RequestSpan:
         """Return a span that records nothing."""
         return _NO_REQUEST
+
+    def call(self, headers: Headers) -> RequestSpan:
+        """Return a span that records nothing."""
+        return _NO_REQUEST
+
+    def counts(self) -> DeliveryCounts:
+        """Return that there was none."""
+        return DeliveryCounts()
 
     async def shutdown(self) -> None:
         """Nothing to deliver."""
 
 
 _NO_ATTEMPT = _NoAttempt()
+NO_ROUTE = _NoRoute()
 _NO_REQUEST = _NoRequest()
 NO_TELEMETRY = NoTelemetry()

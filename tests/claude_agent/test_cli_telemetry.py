@@ -26,12 +26,12 @@ ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://collector.test:4318"}
         ({**ENDPOINT, "OTEL_TRACES_EXPORTER": "none"}, False),
         ({**ENDPOINT, "OTEL_SDK_DISABLED": "true"}, False),
         ({**ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, True),
-        ({**ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, False),
+        ({**ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, True),
+        ({**ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, False),
+        ({**ENDPOINT, "OTEL_TRACES_EXPORTER": "otlp,console"}, True),
         ({**ENDPOINT, "OTEL_TRACES_EXPORTER": "zipkin"}, False),
-        ({**ENDPOINT, "OTEL_EXPORTER_OTLP_CERTIFICATE": "ca.pem"}, False),
-        ({**ENDPOINT, "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE": "ca.pem"}, False),
-        ({**ENDPOINT, "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": "me.pem"}, False),
-        ({**ENDPOINT, "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE": "me.pem"}, False),
+        ({**ENDPOINT, "OTEL_EXPORTER_OTLP_CERTIFICATE": __file__}, True),
+        ({**ENDPOINT, "OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere/ca.pem"}, False),
     ],
 )
 def test_the_cli_joins_where_our_own_spans_go_to_a_collector(ours: dict[str, str], expected: bool):
@@ -43,11 +43,11 @@ def test_the_cli_joins_where_our_own_spans_go_to_a_collector(ours: dict[str, str
     ("ours", "words"),
     [
         (
-            {**ENDPOINT, "OTEL_EXPORTER_OTLP_CERTIFICATE": "ca.pem"},
+            {**ENDPOINT, "OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere/ca.pem"},
             "OTEL_EXPORTER_OTLP_CERTIFICATE",
         ),
         ({"OTEL_TRACES_EXPORTER": "console"}, "console"),
-        ({**ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "grpc"),
+        ({**ENDPOINT, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, "http/json"),
     ],
 )
 def test_where_it_cannot_the_reason_is_told(ours: dict[str, str], words: str):

@@ -225,7 +225,7 @@ def test_redis_that_refuses_the_password(tmp_path: Path) -> None:
         ({"OTEL_TRACES_EXPORTER": "zipkin"}, "zipkin"),
         (
             {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
-            "http/protobuf",
+            "4317",
         ),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector"}, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"),
     ],

@@ -1,7 +1,6 @@
 """One line of JSON for each request on standard error: the final values, and no content."""
 
 import asyncio
-import json
 import signal
 from typing import Any
 
@@ -100,9 +99,12 @@ async def test_every_line_is_one_json_object(proxy: Proxy) -> None:
     await chat(proxy, "…" * 2000)
     last = await chat(proxy, "openai_only")
     _line(proxy, last)
-    for line in proxy.log().split("\n"):
-        if line.startswith("{"):
-            assert set(json.loads(line)) >= {"time", "request_id", "status"}
+    lines = proxy.lines()
+    assert len([line for line in lines if line["event"] == "request"]) >= 3
+    for line in lines:
+        assert next(iter(line)) == "time"
+        wanted = {"log": {"level", "logger", "message"}, "request": {"request_id", "status"}}
+        assert set(line) >= wanted[line["event"]]
 
 
 async def test_a_higher_log_level_silences_the_log(providers: SandboxProcess) -> None:

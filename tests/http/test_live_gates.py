@@ -76,9 +76,8 @@ async def test_a_failing_provider_is_passed_over_and_nobody_calls_it(
     (rejected,) = line["rejected"]
     assert (rejected["provider"], rejected["reason"]) == ("anthropic", "gate")
     assert "success_rate is 0 %, not >= 90 %" in rejected["detail"]
-    assert "WARNING execution_platform: Live gate open: `anthropic` for persona `writer`" in (
-        patient.log()
-    )
+    opened = "Live gate open: `anthropic` for persona `writer`"
+    assert patient.records(opened, level="warning")
 
 
 async def test_readiness_names_the_persona_the_provider_and_the_metric(patient: Proxy) -> None:
@@ -235,9 +234,8 @@ async def test_one_probe_at_a_time_and_the_provider_comes_back(
         second = await chat(server, "writer", "Hi")
         assert second.headers["x-ep-provider"] == "anthropic"
         assert await _state(server, "writer") == "closed"
-        assert "INFO execution_platform: Live gate closed: `anthropic` for persona `writer`" in (
-            server.log()
-        )
+        closed = "Live gate closed: `anthropic` for persona `writer`"
+        assert server.records(closed, level="info")
         for _ in range(3):
             assert (await chat(server, "writer")).headers["x-ep-provider"] == "anthropic"
 

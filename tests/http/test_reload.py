@@ -28,6 +28,7 @@ from tests.serving import Proxy, SandboxProcess, clean_environment, wait_until
 Json = dict[str, Any]
 ENV = {"UPSTREAM_KEY": UPSTREAM_KEY, "EP_POLICY_RELOAD": "0.05"}
 KEY, OTHER = "ep-steady-5d10", "ep-other-93ab"
+LOGGER = "execution_platform"
 
 
 @pytest.fixture(scope="module")
@@ -200,12 +201,16 @@ async def test_ten_changes_under_load_lose_no_request(
             assert proxy.decision(id)["policy"] == 1
             await asyncio.to_thread(wait_until, lambda: not connections(proxy, providers.url))
             assert connections(proxy, second.url)
-            lines = [line for line in proxy.log().splitlines() if "serves from now on" in line]
-            assert len(lines) == 11
-            assert all(line.startswith("INFO execution_platform: policy: ") for line in lines)
-            assert "generation 2 serves from now on (persona added: extra1; " in lines[0]
-            assert "providers changed: openai, anthropic; client_keys changed)" in lines[0]
-            for secret in (KEY, OTHER, UPSTREAM_KEY, "Traceback", "ERROR", "WARNING"):
+            told = proxy.records("serves from now on")
+            assert len(told) == 11
+            assert {(one["level"], one["logger"]) for one in told} == {("info", LOGGER)}
+            assert all(one["message"].startswith("policy: ") for one in told)
+            first = told[0]["message"]
+            assert "generation 2 serves from now on (persona added: extra1; " in first
+            assert "providers changed: openai, anthropic; client_keys changed)" in first
+            assert {one["level"] for one in proxy.records()} == {"info"}
+            assert proxy.tracebacks() == []
+            for secret in (KEY, OTHER, UPSTREAM_KEY):
                 assert secret not in proxy.log()
 
 
@@ -282,10 +287,11 @@ async def test_a_wrong_policy_is_refused_until_it_is_mended(providers: SandboxPr
             assert (await client.get("/readyz")).json() == {"status": "ready"}
         os.utime(proxy.policy_file)
         await asyncio.sleep(0.3)
-        assert proxy.log().count("WARNING execution_platform: policy: refused") == 1
-        (line,) = [line for line in proxy.log().splitlines() if "refused" in line]
-        assert "generation 1 stays" in line
-        assert "visio" in line
+        (told,) = proxy.records("refused")
+        assert (told["level"], told["logger"]) == ("warning", LOGGER)
+        assert told["message"].startswith("policy: refused")
+        assert "generation 1 stays" in told["message"]
+        assert "visio" in told["message"]
         proxy.policy_file.write_text("personas: {writer: {")
         await refused("policy.yaml:1: ", "<stream end>")
         proxy.policy_file.unlink()
@@ -300,8 +306,8 @@ async def test_a_wrong_policy_is_refused_until_it_is_mended(providers: SandboxPr
         # A prompt is part of the policy.
         proxy.policy_file.with_name("prompt.md").write_text("You write well.")
         await serves(proxy, 3, KEY)
-        assert "persona changed: writer" in proxy.log().splitlines()[-1]
-        assert proxy.log().count("WARNING") == 4
+        assert "persona changed: writer" in proxy.records()[-1]["message"]
+        assert len(proxy.records(level="warning")) == 4
 
 
 async def test_the_last_key_does_not_go_where_others_could_come(providers: SandboxProcess) -> None:
@@ -349,7 +355,7 @@ async def test_every_worker_takes_it(
     several: Proxy, providers: SandboxProcess, interval: str
 ) -> None:
     proxy = several
-    served = "INFO execution_platform: policy: generation 2 serves from now on"
+    served = "policy: generation 2 serves from now on"
 
     async def answers() -> bool:
         with suppress(httpx.TransportError):
@@ -363,7 +369,7 @@ async def test_every_worker_takes_it(
     proxy.change_policy(policy(providers, "new"))
     if interval == "0":
         proxy.send(signal.SIGHUP)
-    await asyncio.to_thread(wait_until, lambda: proxy.log().count(served) == 2, 20)
+    await asyncio.to_thread(wait_until, lambda: len(proxy.records(served, level="info")) == 2, 20)
     for _ in range(8):
         assert (await chat(proxy, "new")).status_code == 200
     assert workers(proxy) == pids

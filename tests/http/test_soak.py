@@ -1,11 +1,25 @@
-"""Many requests, one after the other and side by side: what each leaves behind is nothing."""
+"""Many requests, one after the other and side by side: what each leaves behind is nothing.
+
+But for its record, of which the server keeps so many and no more.
+"""
 
 import asyncio
+from collections.abc import Iterator
+
+import pytest
 
 from tests.http.wire import chat
-from tests.serving import Proxy
+from tests.providers import UPSTREAM_KEY, standard_policy
+from tests.serving import Proxy, SandboxProcess
 
 MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def proxy(providers: SandboxProcess) -> Iterator[Proxy]:
+    env = {"UPSTREAM_KEY": UPSTREAM_KEY, "EP_DECISIONS": "100"}
+    with Proxy(env=env, policy=standard_policy(providers)) as server:
+        yield server
 
 
 async def rounds(proxy: Proxy, dialect: str, count: int) -> None:

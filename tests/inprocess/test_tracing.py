@@ -98,7 +98,11 @@ def test_a_chat_is_part_of_the_programs_own_trace(sink: OtlpSink, tmp_path: Path
     printed, _ = run(TRACED, tmp_path, **sink.environment)
     trace, parent = printed.split()
     request, *attempts = sink.wait_for(trace, 3)
-    assert (request.name, request.parent) == ("chat", parent)
+    assert (request.name, request.kind, request.parent) == (
+        "execution_platform",
+        "INTERNAL",
+        parent,
+    )
     assert request.attributes["ep.persona"] == "architect"
     assert request.attributes["ep.provider.served"] == "openai"
     assert request.attributes["ep.stream.end_reason"] == "completed"
@@ -126,7 +130,7 @@ def test_the_last_spans_of_a_program_without_a_loop_are_delivered(
     variables = {**sink.environment, "OTEL_BSP_SCHEDULE_DELAY": "60000"}
     printed, said = run(SYNC, tmp_path, **variables)
     assert said == ""
-    (request,) = [span for span in sink.spans if span.name == "chat"]
+    (request,) = [span for span in sink.spans if span.name == "execution_platform"]
     assert request.attributes["ep.request.id"] == printed.strip()
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from policy.decision import Decision, Rejection, decide
+from policy.decision import Decision, Rejection, decide, weigh
 from policy.schema import Persona, Policy, Preference, ProviderRow, Target, Timeouts
 from translators.errors import NoProvider, UnknownPersona
 from translators.wire.request import ChatCompletionRequest
@@ -73,6 +73,7 @@ def test_preferences_are_kept_in_order() -> None:
         targets=(SMALL, BIG),
         reason="first preference",
         required={"system_prompts": "the persona requires it"},
+        candidates=POLICY.candidates["architect"],
     )
 
 
@@ -102,6 +103,20 @@ def test_a_candidate_that_cannot_is_passed_over() -> None:
         "system_prompts": "the persona requires it",
         "vision": "messages[0].content[0]",
     }
+
+
+def test_all_candidates_are_in_the_decision_in_the_order_of_preference() -> None:
+    decision = decide(chat("architect", IMAGE), POLICY, ALL)
+    assert [one.target for one in decision.candidates] == [SMALL, BIG]
+
+
+def test_where_nobody_qualifies_the_decision_says_whom_it_considered() -> None:
+    decision = weigh(chat(), POLICY, {**ALL, "small": NO_KEY, "big": NO_KEY})
+    assert decision.targets == ()
+    assert decision.reason == "nobody qualifies"
+    assert [one.provider for one in decision.rejected] == ["small", "big"]
+    assert [one.target for one in decision.candidates] == [SMALL, BIG]
+    assert not decision.gates_set_aside
 
 
 def test_a_candidate_that_is_not_available_is_passed_over() -> None:
@@ -233,11 +248,13 @@ class TestDirectModels:
             decide(chat("big/big-9"), POLICY, ALL)
 
     def test_provider_and_model(self) -> None:
-        decision = decide(chat("big/org/big-9"), policy(allow_direct_models=True), ALL)
+        rules = policy(allow_direct_models=True)
+        decision = decide(chat("big/org/big-9"), rules, ALL)
         assert decision == Decision(
             persona="big/org/big-9",
             targets=(Target("big", "org/big-9", LIMITS),),
             reason="the model was named directly",
+            candidates=(rules.candidate("big", "org/big-9"),),
         )
 
     @pytest.mark.parametrize("name", ["nobody/x", "big/", "/x", "big"])

@@ -76,6 +76,8 @@ class TestSettings:
             ("EP_STRICT", "0", "strict", False),
             ("EP_DEFAULT_PROVIDER", "openai", "default_provider", "openai"),
             ("EP_LOG_LEVEL", "DEBUG", "log_level", "debug"),
+            ("EP_LOG_FORMAT", "Text", "log_format", "text"),
+            ("EP_DECISIONS", "0", "decisions", 0),
         ],
     )
     def test_values(self, name: str, value: str, field: str, expected: object) -> None:
@@ -101,6 +103,8 @@ class TestSettings:
             ("EP_SANDBOX", "maybe", "1 or 0"),
             ("EP_STRICT", "2", "1 or 0"),
             ("EP_LOG_LEVEL", "loud", "one of debug, info"),
+            ("EP_LOG_FORMAT", "xml", "one of auto, json, text"),
+            ("EP_DECISIONS", "all", "a whole number from 0"),
         ],
     )
     def test_a_wrong_value(self, name: str, value: str, right: str) -> None:

@@ -21,9 +21,10 @@ from proxy.cache_use import ANY_ANSWER, CacheControl, cache_control
 from proxy.config import Settings, load_settings
 from proxy.engine import Engine
 from proxy.exchange import Caller, Exchange
+from proxy.gathering import FOLD_BYTES
 from proxy.preparation import Preparation
 from proxy.reasoning_store import MemoryReasoningStore, of_realm
-from proxy.response_cache import FOLD_BYTES, KeptAnswer, ResponseCache
+from proxy.response_cache import KeptAnswer, ResponseCache
 from tests.http.wire import eventually
 from tests.proxy.played_provider import Item, played
 from tests.redis_server import PASSWORD, RedisServer
@@ -374,8 +375,7 @@ class TestEngine:
             for _ in range(500):
                 await anext(aiter(batches))
             recorder: Any = cast("Any", batches)._recorder
-            assert recorder._fold is None
-            assert recorder._waiting == []
+            assert recorder._gathering is None
 
     @pytest.mark.parametrize(
         "calls", [5, "x", [{"index": 10**9, "id": "a"}], [{"index": -1}], [{"index": "x"}]]

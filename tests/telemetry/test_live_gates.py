@@ -20,7 +20,9 @@ GATES: dict[str, Any] = {"min_samples": 3, "cooldown": 30, "recover": 2}
 
 
 def events(app: TracedApp) -> list[tuple[str, dict[str, Any]]]:
-    return [(event.name, dict(event.attributes or {})) for event in app.server.events]
+    """What stands on the route's span; with one candidate, on the request's."""
+    span = app.routes[0] if app.routes else app.server
+    return [(event.name, dict(event.attributes or {})) for event in span.events]
 
 
 async def test_a_held_back_candidate_is_an_event_and_a_line(caplog: pytest.LogCaptureFixture):

@@ -267,20 +267,6 @@ async def test_what_is_refused_before_a_provider_is_asked_has_no_client_span(
     assert not [name for name in shown if name.startswith("gen_ai.")]
 
 
-async def test_rejected_candidates_are_events_of_the_request():
-    app = TracedApp(ScriptedProvider(Answer()), rows={"first": {"capabilities": ["streaming"]}})
-    reply = await app.ask("both", tools=[{"type": "function", "function": {"name": "f"}}])
-    assert reply.status == 200
-    (event,) = app.server.events
-    assert event.name == "ep.route.rejected"
-    assert dict(event.attributes or {}) == {
-        "ep.route.candidate": "first",
-        "ep.route.reason": "missing_capabilities",
-        "ep.route.missing": ("tool_calling",),
-    }
-    assert [attributes(span)["ep.attempt.reason"] for span in app.attempts] == ["initial"]
-
-
 async def test_a_route_names_the_span_and_an_unknown_path_does_not():
     app = TracedApp(ScriptedProvider(Answer()))
     await app.ask(method="GET", path="/v1/models/one")

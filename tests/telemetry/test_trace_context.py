@@ -145,3 +145,27 @@ async def test_spans_of_requests_at_one_time_do_not_mix():
     servers = {span_id(span) for span in app.spans if span.parent is None}
     assert children == servers
     assert len(servers) == 20
+
+
+@pytest.mark.parametrize("inbound", ["join", "link", "ignore"])
+async def test_a_policy_says_what_a_callers_context_does(inbound: str):
+    provider = ScriptedProvider(Answer())
+    rows = {"first": {"trace_context": "full"}}
+    app = TracedApp(provider, rows=rows, tracing={"inbound": inbound})
+    # A caller that does not sample: only who is joined is obeyed.
+    sampled = "01" if inbound == "join" else "00"
+    reply = await app.ask(headers={**INBOUND, "traceparent": f"00-{TRACE}-{PARENT}-{sampled}"})
+    root, (carrier,) = app.server, provider.carriers
+    assert (trace_id(root) == TRACE) == (inbound == "join")
+    assert (root.parent is not None) == (inbound == "join")
+    links = [format(link.context.span_id, "016x") for link in root.links]
+    assert links == ([PARENT] if inbound == "link" else [])
+    assert ids(reply.headers["traceresponse"])[:2] == (trace_id(root), span_id(root))
+    # What belongs to the caller's trace does not go on in another.
+    assert ("baggage" in carrier, "tracestate" in carrier) == (inbound == "join",) * 2
+
+
+async def test_a_context_that_is_none_is_not_linked():
+    app = TracedApp(ScriptedProvider(Answer()), tracing={"inbound": "link"})
+    await app.ask(headers={"traceparent": "00-" + "0" * 32 + "-" + "0" * 16 + "-01"})
+    assert list(app.server.links) == []

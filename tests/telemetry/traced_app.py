@@ -26,6 +26,7 @@ from proxy.live_gates import LiveGates
 from proxy.preparation import Preparation
 from proxy.provider import ChatProvider, Provider
 from proxy.service import Configuration, Service
+from proxy.telemetry.capture import Capture
 from proxy.telemetry.otel import OtelTelemetry
 from proxy.ticker import Ticker
 from translators.errors import ProviderError
@@ -190,6 +191,8 @@ class TracedApp:
         rows: By provider: keys of its row in the policy.
         keys: Client keys.
         live_gates: The key of the policy; the gates' clock stands still.
+        tracing: The key of the policy.
+        capture: Captures content.
     """
 
     def __init__(
@@ -200,6 +203,8 @@ class TracedApp:
         rows: Mapping[str, Json] | None = None,
         keys: Sequence[str] = (),
         live_gates: Json | None = None,
+        tracing: Json | None = None,
+        capture: Capture | None = None,
     ) -> None:
         scripted = {"first": first, "second": second or ScriptedProvider(Answer())}
         made = {
@@ -218,6 +223,7 @@ class TracedApp:
         }
         written: Json = {"providers": made, "personas": personas}
         written |= {} if live_gates is None else {"live_gates": live_gates}
+        written |= {} if tracing is None else {"tracing": tracing}
         document = parse(json.dumps(written), "test.yaml")
         policy = build(
             document, capabilities=CapabilityTable(providers={}, dialects={}), read_prompt=str
@@ -235,13 +241,13 @@ class TracedApp:
             gates=gates if policy.live_gates.enabled else None,
         )
         self.exporter = InMemorySpanExporter()
-        tracing = TracerProvider(shutdown_on_exit=False)
-        tracing.add_span_processor(SimpleSpanProcessor(self.exporter))
+        exporting = TracerProvider(shutdown_on_exit=False)
+        exporting.add_span_processor(SimpleSpanProcessor(self.exporter))
         self.log: list[bytes] = []
         self.service = Service(
             settings=Settings(heartbeat=0),
             generations=Generations(Generation(engine, Access(keys, ()), Health(engine))),
-            telemetry=OtelTelemetry(tracing, "0"),
+            telemetry=OtelTelemetry(exporting, "0", capture),
             decisions=DecisionLog(self.log.append),
             created=0,
             ticker=Ticker(),
@@ -317,6 +323,11 @@ class TracedApp:
         """The one SERVER span."""
         (span,) = [span for span in self.spans if span.kind is SpanKind.SERVER]
         return span
+
+    @property
+    def routes(self) -> list[ReadableSpan]:
+        """The spans of decisions."""
+        return [span for span in self.spans if span.name.startswith("route ")]
 
     @property
     def attempts(self) -> list[ReadableSpan]:

@@ -10,11 +10,13 @@ from proxy.cli.diagnosis.findings import Finding, split_reason
 from proxy.cli.diagnosis.network import place_of, proxy_for, reach, remedy_for
 from proxy.config import ConfigurationError, Settings
 from proxy.service import check_reasoning_store
+from proxy.telemetry.otlp import GRPC, otlp_settings
 from proxy.telemetry.setup import TelemetryError, check_telemetry, otlp_endpoint, wants_telemetry
 
 __all__ = ["is_our_server", "redis_finding", "tracing_finding"]
 
 _ANSWER_SECONDS: Final = 1.0
+_HTTP_PORT: Final = 4318
 _GRPC_PORT: Final = 4317
 
 
@@ -31,21 +33,18 @@ async def tracing_finding(environment: Mapping[str, str], *, offline: bool) -> F
     url = otlp_endpoint(environment)
     if url is None:
         return Finding("tracing", "", "ok", "on the console")
-    try:
-        host, port = place_of(url)
-    except ValueError:
-        host, port = "", 0
-    if not host or urlsplit(url).scheme not in ("http", "https"):
-        remedy = "Write for instance OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318."
-        return Finding("tracing", "", "failed", "the endpoint is not the URL of a server", remedy)
-    if port == _GRPC_PORT:
-        found = f"{host}:{port} is the port of OTLP over gRPC, and traces are sent over HTTP"
-        return Finding("tracing", "", "warning", found, "Use port 4318 of the same collector.")
+    host, port = place_of(url)
+    grpc = otlp_settings(environment).protocol == GRPC
+    if port == (_HTTP_PORT if grpc else _GRPC_PORT):
+        way, other = ("gRPC", "HTTP") if grpc else ("HTTP", "gRPC")
+        found = f"{host}:{port} is the port of OTLP over {other}, and traces are sent over {way}"
+        right = _GRPC_PORT if grpc else _HTTP_PORT
+        return Finding("tracing", "", "warning", found, f"Use port {right} of the same collector.")
     if offline:
         return Finding("tracing", "", "ok", f"to {host}:{port}; not tried")
     # The exporter does use the forward proxy of the environment.
     proxy = proxy_for(url, environment)
-    authorities = environment.get("OTEL_EXPORTER_OTLP_CERTIFICATE") or None
+    authorities = otlp_settings(environment).certificate
     reached = await reach(proxy or url, head=False, authorities=authorities)
     if reached.trouble:
         found = f"{reached.place}: {reached.trouble}; spans are lost, requests are served"

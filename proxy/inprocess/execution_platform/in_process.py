@@ -141,16 +141,7 @@ def _begun(service: Service, asked: Asked, *, stream: bool) -> tuple[Exchange, E
         caller=_CALLER,
         strict=asked.request.strict,
         cache_control=wanted,
-        # No HTTP is spoken; the span says so, where a server's names its method and path.
-        span=service.telemetry.request(
-            {
-                "method": "chat",
-                "path": "",
-                "scheme": "in-process",
-                "http_version": "",
-                "headers": headers,
-            }
-        ),
+        span=service.telemetry.call(headers),
         cancelled_because="client_disconnect",
     )
     return exchange, engine

@@ -6,10 +6,9 @@ any place but the process that serves the request.
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from policy.schema import ProviderRow
 from proxy.claude_cli import find_cli
@@ -17,7 +16,7 @@ from proxy.http import HttpClient
 from proxy.provider import Provider
 from proxy.providers.anthropic_messages import own_transport
 from proxy.providers.claude_agent.cli_telemetry import joins, obstacle
-from proxy.providers.claude_agent.otlp_relay import OtlpRelay
+from proxy.providers.claude_agent.otlp_relay import OtlpRelay, forwarder
 from proxy.providers.claude_agent.settings import AgentSettings
 from proxy.providers.claude_agent.transport import AgentTransport
 from proxy.providers.over_http import error_map
@@ -26,8 +25,6 @@ from translators.claude_agent.request import AgentRequest
 from translators.claude_agent.translator import AgentEvent, ClaudeAgentTranslator
 
 __all__ = ["AgentProvider", "create"]
-
-_CONNECT_SECONDS: Final = 5.0
 
 _logger = logging.getLogger(__name__)
 
@@ -57,18 +54,12 @@ def create(row: ProviderRow, *, key: str | None, client: HttpClient) -> AgentPro
         default_max_tokens=row.default_max_tokens, runs=row.agent is not None
     )
     api = own_transport(row, key=key, client=client)
-    transport = AgentTransport(settings, api, _relay(client))
+    transport = AgentTransport(settings, api, _relay())
     return Provider(translator, transport, error_map(error_from_response), on_start=transport.start)
 
 
-def _relay(client: HttpClient) -> OtlpRelay | None:
+def _relay() -> OtlpRelay | None:
     """Return who takes the CLI's own spans; None where nobody wants them."""
     if (reason := obstacle(os.environ)) is not None:
         _logger.warning("The Claude CLI's own spans are left out of the traces: %s.", reason)
-    return OtlpRelay(os.environ, partial(_post, client)) if joins(os.environ) else None
-
-
-async def _post(client: HttpClient, url: str, body: bytes, headers: Mapping[str, str]) -> int:
-    answer = await client.post(url, body=body, headers=headers, connect=_CONNECT_SECONDS)
-    answer.close()
-    return answer.status
+    return OtlpRelay(partial(forwarder, os.environ)) if joins(os.environ) else None

@@ -14,7 +14,12 @@ own variables it gets none. Read and tried with CLI 2.1.330:
 from collections.abc import Mapping
 from typing import Final
 
-from proxy.telemetry.setup import TelemetryError, check_telemetry, wants_telemetry
+from proxy.telemetry.setup import (
+    TelemetryError,
+    check_telemetry,
+    otlp_endpoint,
+    wants_telemetry,
+)
 
 __all__ = [
     "ENDING_SECONDS",
@@ -30,10 +35,6 @@ ENDING_SECONDS: Final = 2.0
 longer."""
 
 _FLUSH_MILLISECONDS: Final = "1000"
-_CERTIFICATES: Final = (
-    *("OTEL_EXPORTER_OTLP_CERTIFICATE", "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE"),
-    *("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE"),
-)
 _SWITCHES: Final = {
     "CLAUDE_CODE_ENABLE_TELEMETRY": "1",
     "CLAUDE_CODE_ENHANCED_TELEMETRY_BETA": "1",
@@ -60,10 +61,8 @@ def obstacle(ours: Mapping[str, str]) -> str | None:
         check_telemetry(ours)
     except TelemetryError as error:
         return str(error)
-    if ours.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "console":
+    if otlp_endpoint(ours) is None:
         return "traces go to the console"
-    if found := next((name for name in _CERTIFICATES if ours.get(name)), None):
-        return f"spans are not passed on with the certificate of {found}"
     return None
 
 

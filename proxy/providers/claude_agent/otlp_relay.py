@@ -2,24 +2,32 @@
 
 Nothing waits for it: a process gets its answer at once, and what cannot be delivered is counted and
 forgotten. Only spans of the request's own trace pass, with what is meant for a collector
-(`proxy.telemetry.guests`).
+(`proxy.telemetry.guests`), and they go the way that our own go, over HTTP or gRPC
+(`proxy.telemetry.forward`).
 """
 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Final
-from urllib.parse import unquote
+from typing import Any, Final, Protocol
 
-from proxy.telemetry.setup import traces_url
+__all__ = ["MAX_REPORT", "Expected", "Forwarding", "OtlpRelay", "forwarder"]
 
-__all__ = ["MAX_REPORT", "Expected", "OtlpRelay", "Post"]
 
-Post = Callable[[str, bytes, Mapping[str, str]], Awaitable[int]]
-"""Posts a body to a URL with some headers; returns the status."""
+class Forwarding(Protocol):
+    """The way to the collector."""
+
+    async def send(self, body: bytes) -> str | None:
+        """Send an export; return why the collector does not have it, or None."""
+        ...
+
+    def close(self) -> None:
+        """Give up what is on its way."""
+        ...
+
 
 MAX_REPORT: Final = 4 * 1024 * 1024
 """Bytes of a report. The CLI sends 512 spans at most, of about a kilobyte."""
@@ -27,7 +35,6 @@ MAX_REPORT: Final = 4 * 1024 * 1024
 MOST: Final = 32
 """Reports that are on their way at the same time."""
 
-_DEFAULT_SECONDS: Final = 10.0
 _LAST_SECONDS: Final = 2.0
 
 _logger = logging.getLogger(__name__)
@@ -52,19 +59,17 @@ class OtlpRelay:
     """One for all processes of a provider.
 
     Args:
-        ours: Our environment: the variables of OpenTelemetry say where the collector is.
-        post: Sends what is left of a report.
+        way: Returns the way to the collector; called with the first report.
 
     Attributes:
         delivered: How many reports the collector took.
         dropped: How many it did not get or take, by reason.
     """
 
-    def __init__(self, ours: Mapping[str, str], post: Post) -> None:
-        self._url = traces_url(ours)
-        self._headers = {**_headers(ours), "content-type": "application/x-protobuf"}
-        self._seconds = _timeout(ours)
-        self._post = post
+    def __init__(self, way: Callable[[], Forwarding]) -> None:
+        self._make = way
+        self._way: Forwarding | None = None
+        self._making = asyncio.Lock()
         self._going: set[asyncio.Task[None]] = set()
         self.delivered = 0
         self.dropped: Counter[str] = Counter()
@@ -95,6 +100,9 @@ class OtlpRelay:
             task.cancel()
         if self._going:
             await asyncio.wait(self._going)
+        if self._way is not None:
+            self._way.close()
+            self._way = None
 
     async def _pass_on(self, body: bytes, traceparent: str, expected: Expected) -> None:
         try:
@@ -107,12 +115,15 @@ class OtlpRelay:
             if left_out:
                 self._drop("none of its spans is the request's")
             return
-        async with asyncio.timeout(self._seconds):
-            status = await self._post(self._url, left, self._headers)
-        if 200 <= status < 300:
+        async with self._making:
+            if self._way is None:
+                # It reads certificates.
+                self._way = await asyncio.to_thread(self._make)
+        trouble = await self._way.send(left)
+        if trouble is None:
             self.delivered += 1
         else:
-            self._drop(f"the collector answered with status {status}")
+            self._drop(f"the collector did not take it: {trouble}")
 
     def _done(self, task: "asyncio.Task[None]") -> None:
         self._going.discard(task)
@@ -136,25 +147,11 @@ def _admitted(body: bytes, traceparent: str, expected: Expected) -> tuple[bytes 
     )
 
 
-def _headers(ours: Mapping[str, str]) -> dict[str, str]:
-    """Return the operator's headers: a list as in W3C Baggage, its values percent-encoded.
+def forwarder(ours: Mapping[str, str]) -> Forwarding:
+    """Return the way to the collector that our environment names.
 
-    As the SDK has it, the traces' own list stands in the place of the common one; a value that is
-    not encoded passes as it is.
+    Raises:
+        TelemetryError: A variable is wrong.
     """
-    text = ours.get("OTEL_EXPORTER_OTLP_TRACES_HEADERS") or ours.get("OTEL_EXPORTER_OTLP_HEADERS")
-    pairs = [entry.partition("=") for entry in (text or "").split(",")]
-    return {
-        unquote(name).strip().lower(): unquote(value).strip()
-        for name, joint, value in pairs
-        if joint and name.strip()
-    }
-
-
-def _timeout(ours: Mapping[str, str]) -> float:
-    """Return seconds, as OpenTelemetry's Python SDK reads the variable."""
-    text = ours.get("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT") or ours.get("OTEL_EXPORTER_OTLP_TIMEOUT")
-    try:
-        return float(text) if text else _DEFAULT_SECONDS
-    except ValueError:
-        return _DEFAULT_SECONDS
+    forward: Any = import_module("proxy.telemetry.forward")
+    return forward.Forwarder(ours)
