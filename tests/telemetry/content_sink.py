@@ -1,4 +1,4 @@
-"""A collector for tests that tells of log records, too, and of all bytes that came."""
+"""A collector for tests that keeps log records, too, and all bytes that came."""
 
 from dataclasses import dataclass
 from typing import Any, cast
@@ -24,7 +24,7 @@ class SinkEvent:
 
 
 class ContentSink(OtlpSink):
-    """An `OtlpSink` that tells of log records, too."""
+    """An `OtlpSink` that reads the logs, too."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -32,19 +32,14 @@ class ContentSink(OtlpSink):
 
     @property
     def events(self) -> list[SinkEvent]:
-        """All log records that came so far."""
+        """All that came so far."""
         found: list[SinkEvent] = []
-        for body in self.bodies("logs"):
+        for body in self.exported("logs"):
             for group in ExportLogsServiceRequest.FromString(body).resource_logs:
                 resource = _plain(group.resource.attributes)
                 for scope in group.scope_logs:
                     found += [_event(record, resource) for record in scope.log_records]
         return found
-
-    @property
-    def everything(self) -> bytes:
-        """All that came, of every trace and every signal."""
-        return self.told("")
 
     def events_of(self, trace: str, count: int, seconds: float = 10.0) -> list[SinkEvent]:
         """Return the events of one trace, once there are as many."""

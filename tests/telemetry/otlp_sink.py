@@ -68,9 +68,14 @@ class OtlpSink:
 
     def told(self, trace: str) -> bytes:
         """Return all that was ever exported here, as it came: of every trace, and no trace too."""
-        return b"\n".join(export.body for export in list(self.inbox.exports))
+        return b"\n".join(self.bodies)
 
-    def bodies(self, signal: str = "traces") -> list[bytes]:
+    @property
+    def bodies(self) -> list[bytes]:
+        """Every export that came so far, decompressed, whatever became of it."""
+        return [export.body for export in list(self.inbox.exports)]
+
+    def exported(self, signal: str) -> list[bytes]:
         """Return the exports of `traces`, `logs` or `metrics` that came so far, decompressed."""
         return self.inbox.bodies(signal)
 

@@ -148,7 +148,7 @@ def test_compressed_exports_are_kept_as_they_were_meant(sink: OtlpSink) -> None:
     headers = {**PROTOBUF, "content-encoding": "gzip"}
     url = f"{sink.url}/v1/traces"
     assert httpx.post(url, content=gzip.compress(body), headers=headers).status_code == 200
-    assert sink.bodies() == [body]
+    assert sink.bodies == sink.exported("traces") == [body]
     assert b"backend-test" in sink.told("")
 
 

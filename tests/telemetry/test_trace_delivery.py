@@ -117,7 +117,7 @@ async def test_a_collector_that_refuses_for_a_while_gets_the_same_spans_again(
     with serving(providers, sink, protocol) as server:
         (caller,) = await answered(server, 1)
         spans = whole_trace(sink, caller.trace, seconds=30)
-        refused, *later = [ids_of(body) for body in sink.bodies()]
+        refused, *later = [ids_of(body) for body in sink.exported("traces")]
         assert refused
         assert refused <= set[str]().union(*later)
         assert len(spans) == 2
@@ -143,7 +143,7 @@ async def test_a_collector_that_takes_a_part_harms_nothing(
             assert len(whole_trace(sink, caller.trace)) == 2
         # What was taken in part is not sent again.
         server.proxy.stop(seconds=60)
-        sent = [id for body in sink.bodies() for id in ids_of(body)]
+        sent = [id for body in sink.exported("traces") for id in ids_of(body)]
         assert len(sent) == len(set(sent))
 
 
