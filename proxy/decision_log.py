@@ -21,7 +21,7 @@ from proxy.logs.lines import LogFormat, as_ascii, clock, json_line, printable
 from translators.json import encode
 from translators.wire.response import Usage
 
-__all__ = ["DecisionLog", "LineWriter"]
+__all__ = ["DecisionLog", "Line", "LineWriter"]
 
 MOST_WAITING = 10_000
 """Lines that wait for a reader of the log that does not read."""
@@ -117,10 +117,10 @@ class _Tried(msgspec.Struct, frozen=True, gc=False):
     error: str | UnsetType
 
 
-class _Line(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """The fields of a line, in their order; those that do not apply are left out.
+class Line(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """The keys of a line, in their order; those that do not apply are left out.
 
-    The README lists them.
+    `proxy/decisions/README.md` lists them.
     """
 
     time: float
@@ -155,7 +155,7 @@ class _Line(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 def _json(record: DecisionRecord) -> bytes:
     timings, cache, calls = record.timings, record.cache, record.attempts
     outcome = (record.answered_by, record.finish_reason, record.usage) != (None, None, None)
-    line = _Line(
+    line = Line(
         time=_now(),
         request_id=record.request_id,
         model=_known(record.persona),

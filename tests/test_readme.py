@@ -1,5 +1,6 @@
 """What the README says is done: its blocks run as they stand, but for the port."""
 
+import json
 import os
 import re
 import signal
@@ -104,6 +105,14 @@ def test_the_second_curl_shows_a_fallback(port: int) -> None:
     assert "x-ep-attempts: 2" in done.stdout
     assert "x-ep-provider: openai" in done.stdout
     assert '"finish_reason":"stop"' in done.stdout
+
+
+def test_the_third_curl_explains_a_request(port: int) -> None:
+    done = shell(curls()[2].replace("8080", str(port)))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["request_id"] == "my-1"
+    assert {"failed", "answered"} <= {one["verdict"] for one in found["candidates"]}
 
 
 def test_the_python_example_runs(port: int) -> None:

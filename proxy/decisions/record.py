@@ -154,6 +154,7 @@ def _candidates(
     rejected = {(one.provider, one.model): one for one in decision.rejected}
     # In the order in which they were passed over, which is that of the candidates.
     untranslatable = list(exchange.untranslatable)
+    plain = not (untranslatable or exchange.held_back or exchange.cache)
     found: list[CandidateRecord] = []
     for candidate in decision.candidates:
         target = candidate.target
@@ -163,6 +164,8 @@ def _candidates(
             found.append(CandidateRecord(target.provider, target.model, _verdict(attempt)))
         elif key in rejected:
             found.append(_rejected(rejected[key]))
+        elif plain:
+            found.append(CandidateRecord(target.provider, target.model, "not_needed"))
         else:
             found.append(_passed_over(exchange, target, untranslatable))
     return found

@@ -17,7 +17,7 @@ from translators.protocol import Completion
 
 __all__ = ["BUGS"]
 
-BUGS = ("raise", "task", "thread", "unraisable", "warning", "arguments")
+BUGS = ("raise", "later", "task", "thread", "unraisable", "warning", "arguments")
 """The first word of the message says which one it is to be."""
 
 
@@ -40,10 +40,21 @@ async def _fail_later(words: str) -> None:
     _fail(words)
 
 
+async def _say_later() -> None:
+    logging.getLogger("some.library").warning("while it is served")
+    await asyncio.sleep(1)
+    logging.getLogger("some.library").warning("when it is over")
+
+
+_kept: set[asyncio.Task[None]] = set()
+
+
 def _bug(words: str) -> None:
     kind = words.split()[0]
     if kind == "raise":
         raise ExceptionGroup(words, [ValueError(words)])
+    if kind == "later":
+        _kept.add(asyncio.get_running_loop().create_task(_say_later()))
     if kind == "task":
         # Nobody keeps it, or asks what became of it.
         asyncio.get_running_loop().create_task(_fail_later(words))

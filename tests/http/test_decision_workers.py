@@ -140,6 +140,8 @@ async def test_a_process_that_is_gone_is_forgotten(pair: Proxy) -> None:
     new = await served(pair)
     await record(pair, new, headers=bearer(ONE))
     assert pair.tracebacks() == []
+    # What the parent says of it is a line like others.
+    assert {line["event"] for line in pair.lines()} <= {"request", "log"}
 
 
 async def test_a_process_that_does_not_answer_is_not_waited_for(pair: Proxy) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.http.decision_records import record, verdicts
 from tests.http.wire import Upstream, assert_error, chat, eventually, new_client, unique
 from tests.providers import UPSTREAM_KEY, standard_policy
 from tests.serving import Proxy, SandboxProcess, run_to_end
@@ -76,6 +77,10 @@ async def test_a_failing_provider_is_passed_over_and_nobody_calls_it(
     (rejected,) = line["rejected"]
     assert (rejected["provider"], rejected["reason"]) == ("anthropic", "gate")
     assert "success_rate is 0 %, not >= 90 %" in rejected["detail"]
+    found = await record(patient, answers[-1].headers["x-request-id"])
+    assert verdicts(found) == [("anthropic", "rejected"), ("openai", "answered")]
+    assert found["candidates"][0]["reason"] == "gate"
+    assert found["candidates"][0]["detail"] == rejected["detail"]
     opened = "Live gate open: `anthropic` for persona `writer`"
     assert patient.records(opened, level="warning")
 

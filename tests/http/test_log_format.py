@@ -154,7 +154,8 @@ async def test_an_exception_is_told_by_its_type_and_place_and_not_by_its_words(
         async def told() -> bool:
             # Of a task that nobody asks, it is told when it is collected.
             await chat(server, "openai_only")
-            return "Task exception was never retrieved" in server.log()
+            log = server.log()
+            return "Task exception was never retrieved" in log and "when it is over" in log
 
         await eventually(told, 20)
         server.stop()
@@ -183,6 +184,10 @@ def _check_records(server: Proxy, ids: dict[str, str]) -> None:
     assert found["traceback"][-1]["file"].endswith("failing_server.py")
     assert isinstance(found["traceback"][-1]["line"], int)
     assert [one["type"] for one in found["behind"]] == ["builtins.ValueError"]
+    (told,) = server.records("while it is served")
+    assert told["request_id"] == ids["later"]
+    (told,) = server.records("when it is over")
+    assert "request_id" not in told
     (told,) = server.records("the thread `")
     assert told["exception"]["behind"][0]["errno"] == "ENOENT"
     (told,) = server.records("nobody could catch it")
