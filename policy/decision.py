@@ -223,6 +223,7 @@ def _no_provider(name: str, rejected: list[Rejection], required: Mapping[str, st
         f"{text}. Candidates: {candidates}.",
         unavailable=any(rejection.reason == "unavailable" for rejection in rejected),
     )
+    error.rejected = tuple(rejected)
     error.param = _param_at_fault(rejected, required)
     return error
 

@@ -13,7 +13,7 @@ from proxy.errors import on_http_exception
 from proxy.hangup import on_hangup
 from proxy.middleware import RequestMiddleware, RequestState
 from proxy.models import list_models, retrieve_model
-from proxy.probes import live, ready
+from proxy.probes import live, ready, show_metrics
 from proxy.service import Configuration, load_configuration, open_service
 from translators.errors import ExecutionPlatformError
 
@@ -31,7 +31,7 @@ def create_app(configuration: Configuration | None = None) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, object]]:
-        async with open_service(known, reloads=True) as service, AsyncExitStack() as stack:
+        async with open_service(known, serves=True) as service, AsyncExitStack() as stack:
             if service.reloader is not None:
                 stack.enter_context(on_hangup(service.reloader.ask))
             state: dict[str, object] = {"service": service, "settings": known.settings}
@@ -53,6 +53,7 @@ def create_app(configuration: Configuration | None = None) -> ASGIApp:
             Route("/v1/models/{id:path}", retrieve_model, methods=["GET"]),
             Route("/healthz", live, methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),
+            *([Route("/metrics", show_metrics, methods=["GET"])] if known.settings.metrics else []),
             *_quality_routes(known),
         ],
         exception_handlers={HTTPException: on_http_exception},

@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from policy.decision import Decision
+from policy.decision import Decision, Rejection
 from policy.schema import Target
 from proxy.cache_use import ANY_ANSWER, CacheControl, CacheUse
 from proxy.media.addresses import MediaProblem
 from proxy.telemetry.spans import NO_TELEMETRY, RequestSpan
 from proxy.trail import AttemptRecord
-from translators.errors import ExecutionPlatformError, ProviderError
+from translators.errors import ExecutionPlatformError, NoProvider, ProviderError
 from translators.fidelity import Report
 from translators.media import Media
 from translators.protocol import Outcome
@@ -139,6 +139,19 @@ class Exchange:
         until = self.committed if self.committed is not None else time.perf_counter()
         return max(0.0, (until - self.started - self.waited) * 1000)
 
+    @property
+    def cost(self) -> float | None:
+        """US dollars that its attempts cost, as far as it is known; None: of none of them."""
+        known = [attempt.cost for attempt in self.trail if attempt.cost is not None]
+        return sum(known) if known else None
+
+    @property
+    def rejected(self) -> tuple[Rejection, ...]:
+        """The candidates that the decision passed over, also where it left nobody."""
+        if self.decision is not None:
+            return self.decision.rejected
+        return self.error.rejected if isinstance(self.error, NoProvider) else ()
+
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Return the response headers that say what happened, as far as it is known."""
         headers = [
@@ -181,6 +194,8 @@ class Exchange:
             attributes["ep.cache"] = self.cache.word
             if self.cache.why_not is not None:
                 attributes["ep.cache.why_not"] = self.cache.why_not
+        if (cost := self.cost) is not None:
+            attributes["ep.cost.usd"] = cost
         if self.restored:
             attributes["ep.reasoning.restored"] = self.restored
         return attributes

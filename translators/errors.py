@@ -16,7 +16,7 @@ Each carries what OpenAI's error object needs (`message`, `type`, `param`, `code
 """
 
 import builtins
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 __all__ = [
     "AccessDenied",
@@ -154,9 +154,13 @@ class NoProvider(RouterError):
 
     The status is 400 when the request asks for what no provider of the persona can do, and
     503 when providers that could are not available.
+
+    Attributes:
+        rejected: The candidates, each with why it cannot: a `policy.decision.Rejection`.
     """
 
     code = "no_provider"
+    rejected: tuple[Any, ...] = ()
 
     def __init__(self, message: str, *, unavailable: bool) -> None:
         super().__init__(message)

@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from functools import cache
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -14,7 +15,7 @@ from opentelemetry.sdk.trace.export import (
 
 from proxy.telemetry.otel import OtelTelemetry
 
-__all__ = ["connect"]
+__all__ = ["connect", "resource"]
 
 
 def connect(*, exporter: str, version: str) -> OtelTelemetry:
@@ -24,7 +25,7 @@ def connect(*, exporter: str, version: str) -> OtelTelemetry:
         exporter: `console`, or `otlp` over HTTP.
         version: Of this program, for the resource.
     """
-    provider = TracerProvider(resource=_resource(version), shutdown_on_exit=False)
+    provider = TracerProvider(resource=resource(version), shutdown_on_exit=False)
     if exporter == "console":
         provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))
     else:
@@ -32,10 +33,15 @@ def connect(*, exporter: str, version: str) -> OtelTelemetry:
     return OtelTelemetry(provider, version)
 
 
-def _resource(version: str) -> Resource:
+def resource(version: str) -> Resource:
+    """Return who reports, the same for spans and metrics of one process.
+
+    Args:
+        version: Of this program.
+    """
     attributes: dict[str, str | int] = {
         "service.version": version,
-        "service.instance.id": uuid.uuid4().hex,
+        "service.instance.id": _instance(os.getpid()),
         "process.pid": os.getpid(),
     }
     # What is given here wins over the variables, so the name is given only where they are silent.
@@ -44,3 +50,8 @@ def _resource(version: str) -> Resource:
     ):
         attributes["service.name"] = "execution-platform"
     return Resource.create(attributes)
+
+
+@cache
+def _instance(_process: int) -> str:
+    return uuid.uuid4().hex

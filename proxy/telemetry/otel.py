@@ -249,6 +249,8 @@ def _end_attributes(end: AttemptEnd) -> dict[str, Any]:
         attributes |= _report_attributes(end.call.report)
     if end.call.request_id is not None:
         attributes[names.UPSTREAM_REQUEST_ID] = end.call.request_id
+    if end.cost is not None:
+        attributes[names.COST] = end.cost
     if end.call.agent is not None:
         attributes |= _agent_attributes(end.call.agent)
     if end.outcome is not None:
