@@ -76,10 +76,10 @@ class StateGauges:
         """Tell what is now."""
         generation = self._generations.current
         self._generation.record(generation.number, ())
-        self._wrong.record(self._is_wrong(), ())
+        self._wrong.record(int(self._is_wrong()), ())
         gates = generation.engine.gates
         states = () if gates is None else gates.open_now()
-        self._gates.tell({(persona, *target): is_open for persona, *target, is_open in states})
+        self._gates.tell({(persona, *target): int(is_open) for persona, *target, is_open in states})
         self._look_at_processes()
         if self._spans is not None:
             self._exported.tell(self._spans.exported, ())
