@@ -8,9 +8,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8080
+DEBIAN := redis-server prometheus
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-virtualenv
 
-.PHONY: help run claude-agent test test-jaeger check format docs build bench lock clean redis-server
+.PHONY: help run claude-agent test test-jaeger check format docs build bench lock clean $(DEBIAN)
 
 help: ## Show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +22,7 @@ run: $(VENV)/.installed ## Serve the personas on the sandbox, on port 8080 (PORT
 claude-agent: $(VENV)/.installed-claude-agent ## Add the Claude Agent SDK and its CLI (160 MB), which `make run` then uses
 	@echo "The Claude Agent SDK is in $(VENV): \`make run\` serves Claude's personas through it."
 
-test: redis-server $(VENV)/.installed-dev ## Run all tests, with branch coverage
+test: $(DEBIAN) $(VENV)/.installed-dev ## Run all tests, with branch coverage
 	@rm -f .coverage .coverage.*
 	@$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
@@ -30,24 +31,25 @@ test: redis-server $(VENV)/.installed-dev ## Run all tests, with branch coverage
 test-jaeger: $(VENV)/.installed-dev ## Run the tests of traces against a real Jaeger, which is started for them
 	@$(BIN)/python -m tests.telemetry.backends.start_jaeger $(PYTEST_ARGS)
 
-# Debian's package, for the tests of what server processes share. It is started by no one but them.
-redis-server:
-	@command -v redis-server >/dev/null || { \
+# Debian's packages, each with the program of its name, for the tests of what server processes share and
+# of the metrics. They are started by no one but the tests.
+$(DEBIAN):
+	@command -v $@ >/dev/null || { \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			echo "Installing Debian's redis-server for the tests."; \
+			echo "Installing Debian's $@ for the tests."; \
 			export RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive; \
-			install="apt-get install --quiet=2 --yes --no-install-recommends redis-server"; \
+			install="apt-get install -o DPkg::Lock::Timeout=120 --quiet=2 --yes --no-install-recommends $@"; \
 			$$install >/dev/null 2>&1 || { apt-get update --quiet=2 && $$install >/dev/null; } || :; \
 		fi; \
 		hash -r; \
-		if command -v redis-server >/dev/null; then :; \
+		if command -v $@ >/dev/null; then :; \
 		elif [ "$${CI:-}" = true ]; then \
-			echo "CI needs Redis, and there is no redis-server here, nor a way to install it:" \
-				"have it in the image (Debian: apt-get install redis-server), or be root." >&2; \
+			echo "CI needs $@, which is not here, nor is there a way to install it:" \
+				"have it in the image (Debian: apt-get install $@), or be root." >&2; \
 			exit 1; \
 		else \
-			echo "No redis-server here, and no way to install it: its tests are skipped" \
-				"(Debian: apt-get install redis-server)."; \
+			echo "No $@ here, and no way to install it: its tests are skipped" \
+				"(Debian: apt-get install $@)."; \
 		fi; \
 	}
 
@@ -60,8 +62,9 @@ check: $(VENV)/.installed-dev ## Format, lint, types, layers
 format: $(VENV)/.installed-dev ## Format the code and mend what can be mended
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-docs: $(VENV)/.installed-dev ## Write the fidelity matrix anew, and the API reference into build/api
+docs: $(VENV)/.installed-dev ## Write the fidelity matrix and the table of metrics anew, and the API reference into build/api
 	@$(BIN)/python -m tests.fidelity.matrix
+	@$(BIN)/python -m tests.telemetry.metrics_table
 	@$(BIN)/pdoc --docformat google --output-directory build/api \
 		execution_platform proxy policy translators
 	@echo "The API reference: build/api/execution_platform.html"

@@ -137,7 +137,7 @@ def persona_version(policy: Policy, name: str) -> bytes:
             candidate.target.provider,
             candidate.target.model,
             sorted(candidate.capabilities),
-            policy.providers[candidate.target.provider].model_dump(mode="json"),
+            policy.providers[candidate.target.provider].model_dump(mode="json", exclude={"prices"}),
         ]
         for candidate in candidates
     ]

@@ -12,6 +12,7 @@ from policy.errors import PolicyError, raise_all
 from policy.live_gate_rules import LiveGateRules
 from policy.media import MediaRules
 from policy.parameters import PARAMETERS
+from policy.prices import Prices
 from policy.providers import ModelRow, ProviderRow, Timeouts
 from policy.quality_gates import Gate
 from policy.rows import Capabilities, Row, has_secret
@@ -53,7 +54,7 @@ def capability_table(document: Document) -> CapabilityTable:
 
 
 # Tables in a provider's row whose entries are merged one by one.
-_MERGED = ("timeouts", "headers", "query", "models")
+_MERGED = ("timeouts", "headers", "query", "models", "prices")
 
 
 def merged(shipped: Document, own: Document) -> Document:
@@ -237,6 +238,7 @@ _MODELS: Mapping[tuple[str, ...], type[Row]] = {
     ("providers", "*"): ProviderRow,
     ("providers", "*", "timeouts"): Timeouts,
     ("providers", "*", "models", "*"): ModelRow,
+    ("providers", "*", "prices", "*"): Prices,
     ("personas", "*"): Persona,
     ("personas", "*", "provider_preferences", "*"): Preference,
     ("personas", "*", "cache"): CacheRule,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from policy.agents import AgentRow
 from policy.clouds import Credentials, Place, Project, cloud_problems
+from policy.prices import Prices
 from policy.rows import Capabilities, Row, VariableNames, problem, problems
 from policy.spelling import did_you_mean, listed
 
@@ -127,6 +129,7 @@ class ProviderRow(Row):
         api_version: The API's version, where the dialect has versions.
         capabilities: What its models can do.
         models: What is different for single models.
+        prices: Of its models, by name; what has none here costs nobody knows what.
         timeouts: The limits of one attempt.
         enabled: Whether the provider may be asked at all.
         pool: How many processes are kept ready (`claude_agent`); 0: each request starts its own.
@@ -169,6 +172,7 @@ class ProviderRow(Row):
     api_version: str | None = None
     capabilities: Capabilities = ("system_prompts", "streaming")
     models: dict[str, ModelRow] = Field(default_factory=dict[str, ModelRow])
+    prices: dict[str, Prices] = Field(default_factory=dict[str, Prices])
     timeouts: Timeouts = Timeouts()
     enabled: bool = True
     pool: int = Field(default=0, ge=0, le=64)
@@ -190,6 +194,11 @@ class ProviderRow(Row):
     location: Place | None = None
     region: Place | None = None
     resource: Place | None = None
+
+    @cached_property
+    def unpriced(self) -> "ProviderRow":
+        """The row without its prices, which change nothing in how it is asked."""
+        return self.model_copy(update={"prices": {}})
 
     def capabilities_of(self, model: str) -> frozenset[str]:
         """Return what a model of this provider can do."""

@@ -1,16 +1,17 @@
-"""Who may ask: client keys."""
+"""Who may ask: client keys. Who may see the metrics."""
 
 import hashlib
 import hmac
 from collections.abc import Iterable, Sequence
 
+from pydantic import SecretStr
 from starlette.types import Scope
 
 from policy.schema import ClientKey
 from proxy.exchange import Caller
 from translators.errors import AccessDenied
 
-__all__ = ["Access"]
+__all__ = ["Access", "admit_scraper"]
 
 
 class Access:
@@ -58,6 +59,37 @@ class Access:
         if found is None:
             raise AccessDenied("Incorrect API key provided: it is none of this server's keys.")
         return found
+
+
+def admit_scraper(scope: Scope, access: Access, *, key: SecretStr | None, anybody: bool) -> None:
+    """Let in whoever may see the metrics: they tell names of personas, providers and client keys.
+
+    Args:
+        scope: Of the request.
+        access: The client keys; none of them opens the metrics.
+        key: What does.
+        anybody: Whether everybody may see them.
+
+    Raises:
+        AccessDenied: It is somebody else.
+    """
+    if anybody or (key is None and access.open):
+        return
+    if key is None:
+        raise AccessDenied(
+            "Nobody may see the metrics of this server, which has client keys. Start it with "
+            "EP_METRICS_KEY, a key for whoever scrapes them, or with EP_METRICS_OPEN=1, where "
+            "anybody who reaches it may see them."
+        )
+    # Of sums, so that the time says nothing of the length either.
+    sums = [
+        hashlib.sha256(text).digest() for text in (key.get_secret_value().encode(), _bearer(scope))
+    ]
+    if not hmac.compare_digest(*sums):
+        raise AccessDenied(
+            "The metrics are for those who send the key of EP_METRICS_KEY, as "
+            "`authorization: Bearer …`. A client key does not open them."
+        )
 
 
 def _known(

@@ -15,7 +15,7 @@ from proxy.hangup import on_hangup
 from proxy.logs.records import loop_errors_logged
 from proxy.middleware import RequestMiddleware, RequestState
 from proxy.models import list_models, retrieve_model
-from proxy.probes import live, ready
+from proxy.probes import live, ready, show_metrics
 from proxy.service import Configuration, load_configuration, open_service
 from translators.errors import ExecutionPlatformError
 
@@ -33,7 +33,7 @@ def create_app(configuration: Configuration | None = None) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, object]]:
-        async with open_service(known, reloads=True) as service, AsyncExitStack() as stack:
+        async with open_service(known, serves=True) as service, AsyncExitStack() as stack:
             stack.enter_context(loop_errors_logged())
             if service.reloader is not None:
                 stack.enter_context(on_hangup(service.reloader.ask))
@@ -57,6 +57,7 @@ def create_app(configuration: Configuration | None = None) -> ASGIApp:
             Route("/v1/ep/decisions/{request_id:path}", retrieve_decision, methods=["GET"]),
             Route("/healthz", live, methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),
+            *([Route("/metrics", show_metrics, methods=["GET"])] if known.settings.metrics else []),
             *_quality_routes(known),
         ],
         exception_handlers={HTTPException: on_http_exception},

@@ -161,7 +161,7 @@ class Assembly:
             if found.reasons[name] is not None:
                 continue
             # One that no request reaches any more is made anew: it is not to keep processes ready.
-            made_from = (row, found.policy.reaches(name))
+            made_from = (row.unpriced, found.policy.reaches(name))
             part = before.get(name)
             if part is None or part.made_from != made_from:
                 key = keys[name].get_secret_value() if name in keys else None

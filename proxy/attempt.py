@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
+from policy.prices import cost as cost_of
 from policy.schema import ProviderRow, Target
 from proxy.call import Call
 from proxy.exchange import Exchange
@@ -170,6 +171,7 @@ class Attempt:
             whole = self.outcome is not None and self.outcome.finish_reason is not None
             completed = end_reason == "completed" or (error is None and whole)
             self.entry.end(completed=completed, error=error, seconds=self._began or 0.0)
+        cost = self._cost()
         self._span.end(
             AttemptEnd(
                 call=self.call,
@@ -177,16 +179,27 @@ class Attempt:
                 end_reason=end_reason,
                 error=error,
                 chunks=exchange.chunks,
+                cost=cost,
             )
         )
         exchange.under_way = None
-        exchange.trail.append(self._record(end_reason, error))
+        exchange.trail.append(self._record(end_reason, error, cost))
 
     def so_far(self) -> AttemptRecord:
         """Return what is known of it while it is under way; its end reason is empty."""
-        return self._record("", None)
+        return self._record("", None, self._cost())
 
-    def _record(self, end_reason: str, error: ExecutionPlatformError | None) -> AttemptRecord:
+    def _cost(self) -> float | None:
+        """Return what the attempt cost, in US dollars; None where nobody knows."""
+        prices = self._row.prices.get(self.target.model)
+        usage = None if self.outcome is None else self.outcome.usage
+        if prices is not None and usage is not None:
+            return cost_of(usage, prices)
+        return None if self.call.agent is None else self.call.agent.cost
+
+    def _record(
+        self, end_reason: str, error: ExecutionPlatformError | None, cost: float | None
+    ) -> AttemptRecord:
         call, outcome, exchange = self.call, self.outcome, self.exchange
         return AttemptRecord(
             number=exchange.attempts,
@@ -208,6 +221,7 @@ class Attempt:
             usage=outcome.usage if outcome else None,
             chunks=exchange.chunks,
             agent=call.agent,
+            cost=cost,
         )
 
     def _wait_is_over(self) -> None:

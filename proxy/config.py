@@ -66,6 +66,10 @@ class Settings:
             (`EP_TRACE_CONTENT_BYTES`).
         redis_url: Where server processes share the reasoning of models (`EP_REDIS_URL`); None:
             each keeps its own.
+        metrics: Whether there is `GET /metrics` (`EP_METRICS`).
+        metrics_key: What whoever scrapes it has to send (`EP_METRICS_KEY`).
+        metrics_open: Whether anybody may see it (`EP_METRICS_OPEN`). With neither of the two it is
+            shown only where there are no client keys.
         quality: Whether Quality Fabric is served below `/quality` (`EP_QUALITY`). Here and not in
             the policy: it writes a file, which is the deployment's affair and no request's.
         quality_url: The remote Quality Fabric its clients use (`EP_QUALITY_URL`); None: the file.
@@ -92,6 +96,9 @@ class Settings:
     decisions: int = 10_000
     trace_content_bytes: int = 64 * 1024
     redis_url: SecretStr | None = None
+    metrics: bool = True
+    metrics_key: SecretStr | None = None
+    metrics_open: bool = False
     quality: bool = False
     quality_url: str | None = None
     quality_db: Path | None = None
@@ -164,6 +171,12 @@ def _keys(value: str) -> tuple[SecretStr, ...]:
     return tuple(SecretStr(key) for key in keys)
 
 
+def _key(value: str) -> SecretStr:
+    if not _is_key(value):
+        raise _Wrong("a key of printable ASCII characters without spaces")
+    return SecretStr(value)
+
+
 def _redis_url(value: str) -> SecretStr:
     try:
         parts = urlsplit(value)
@@ -206,6 +219,9 @@ SETTINGS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "EP_DECISIONS": ("decisions", _whole(0, 10_000_000)),
     "EP_TRACE_CONTENT_BYTES": ("trace_content_bytes", _whole(1024, 16 * MIB)),
     "EP_REDIS_URL": ("redis_url", _redis_url),
+    "EP_METRICS": ("metrics", _switch),
+    "EP_METRICS_KEY": ("metrics_key", _key),
+    "EP_METRICS_OPEN": ("metrics_open", _switch),
     "EP_QUALITY": ("quality", _switch),
     "EP_QUALITY_URL": ("quality_url", _http_url),
     "EP_QUALITY_DB": ("quality_db", Path),
@@ -213,7 +229,7 @@ SETTINGS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
 }
 """Variable to the field of `Settings` it sets, and its reader."""
 
-_SECRET: Final = frozenset({"EP_CLIENT_KEYS", "EP_REDIS_URL", "EP_QUALITY_URL"})
+_SECRET: Final = frozenset({"EP_CLIENT_KEYS", "EP_METRICS_KEY", "EP_REDIS_URL", "EP_QUALITY_URL"})
 
 _NOT_SETTINGS: Final = frozenset({"EP_RECORDED_TRAFFIC", "EP_API_KEY"})
 """`EP_` variables that others read: the tests; `chat --url` and Quality Fabric's clients for their
@@ -241,11 +257,19 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         except _Wrong as error:
             shown = "the value" if name in _SECRET else f"`{found[name][:80]}`"
             wrong.append(f"{name}: {shown} is not right: it must be {error}.")
-    others = [name for name in found if name not in _NOT_SETTINGS and not is_key_name(name)]
-    wrong += unknown_variables(others, SETTINGS)
+    wrong += unknown_variables([name for name in found if not _is_others(name)], SETTINGS)
+    if "metrics_key" in fields and fields.get("metrics_open"):
+        wrong.append(
+            "EP_METRICS_OPEN: with it anybody may see what EP_METRICS_KEY is for: unset one."
+        )
     if wrong:
         raise ConfigurationError(*wrong)
     return Settings(**fields)
+
+
+def _is_others(name: str) -> bool:
+    """Whether a variable is none of the settings, whoever reads it: perhaps a provider's key."""
+    return name in _NOT_SETTINGS or (is_key_name(name) and name not in SETTINGS)
 
 
 def load_policy(
@@ -339,13 +363,14 @@ def _with_environment(policy: Policy, found: Mapping[str, str]) -> Policy:
         for name in sorted(keys)
         if name in found and not _is_key(found[name])
     ]
+    known = _NOT_SETTINGS | SETTINGS.keys()
     try:
         providers = {name: in_place(row, found) for name, row in policy.providers.items()}
     except ValueError as error:
         wrong.append(str(error))
     else:
         changes["providers"] = providers
-    given = [name for name in found if is_key_name(name) and name not in _NOT_SETTINGS]
+    given = [name for name in found if is_key_name(name) and name not in known]
     wrong += unknown_variables(given, {n for n in keys if n[:3] == "EP_"})
     if wrong:
         raise ConfigurationError(*wrong)

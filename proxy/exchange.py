@@ -143,6 +143,12 @@ class Exchange:
         until = self.committed if self.committed is not None else time.perf_counter()
         return max(0.0, (until - self.started - self.waited) * 1000)
 
+    @property
+    def cost(self) -> float | None:
+        """US dollars that its attempts cost, as far as it is known; None: of none of them."""
+        known = [attempt.cost for attempt in self.trail if attempt.cost is not None]
+        return sum(known) if known else None
+
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Return the response headers that say what happened, as far as it is known."""
         headers = [
@@ -187,6 +193,8 @@ class Exchange:
                 attributes["ep.cache.why_not"] = self.cache.why_not
         if any(attempt.reason == "fallback" for attempt in self.trail):
             attributes["ep.fallback"] = True
+        if (cost := self.cost) is not None:
+            attributes["ep.cost.usd"] = cost
         if self.restored:
             attributes["ep.reasoning.restored"] = self.restored
         return attributes

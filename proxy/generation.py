@@ -135,6 +135,11 @@ class Generations:
         self._living.append(new)
         old.retire(lambda: self._close(old))
 
+    @property
+    def living(self) -> tuple[Generation, ...]:
+        """Those that have requests, or may have."""
+        return tuple(self._living)
+
     async def aclose(self) -> None:
         """Close all of them, whoever uses them still."""
         while self._living:

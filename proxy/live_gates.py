@@ -8,7 +8,7 @@ The gates themselves are in `policy.live_gates`. Their state is that of one serv
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from policy.decision import NONE_HELD
@@ -97,7 +97,7 @@ class LiveGates:
         same = {
             name
             for name, row in policy.providers.items()
-            if name in before.providers and before.providers[name] == row
+            if name in before.providers and before.providers[name].unpriced == row.unpriced
         }
         if before.live_gates != policy.live_gates:
             same.clear()
@@ -127,7 +127,7 @@ class LiveGates:
         if not any(_key(candidate.target) == _key(target) for candidate in candidates):
             return False
         now = policy.providers[target.provider]
-        return now is row or now == row
+        return now is row or now.unpriced == row.unpriced
 
     def held(self, persona: str) -> Mapping[tuple[str, str], str]:
         """Return the targets (provider, model) that a persona is kept from now, with the reason."""
@@ -152,6 +152,13 @@ class LiveGates:
             gate = gates[_key(target)] = LiveGate(self._policy.live_gates)
         ticket = gate.admit(self.now(), force=force)
         return None if ticket is None else Entry(self, persona, target.provider, ticket)
+
+    def open_now(self) -> Iterator[tuple[str, str, str, bool]]:
+        """Return each persona, provider and model that has a gate, and whether it is not closed."""
+        now = self.now()
+        for persona, gates in self._gates.items():
+            for (provider, model), gate in gates.items():
+                yield persona, provider, model, gate.status(now).state != "closed"
 
     def reason(self, persona: str, target: Target) -> str:
         """Return why a persona is kept from a target; empty where it is not."""

@@ -7,8 +7,9 @@ Pure ASGI. Starlette's `BaseHTTPMiddleware` hides `http.disconnect` from the end
 import asyncio
 import logging
 import re
+import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from starlette.routing import Route
@@ -43,6 +44,7 @@ class RequestState:
         error: Set where a request was refused before that.
         status: Of the response, once it has started.
         is_stream: Whether that response is an event stream.
+        started: `time.perf_counter()` when the request's head was there.
     """
 
     request_id: str
@@ -52,6 +54,7 @@ class RequestState:
     error: ExecutionPlatformError | None = None
     status: int | None = None
     is_stream: bool = False
+    started: float = field(default_factory=time.perf_counter)
 
     @staticmethod
     def of(scope: Scope) -> "RequestState":
@@ -101,6 +104,7 @@ class RequestMiddleware:
         if scope["path"] == self._hot.path and scope["method"] == "POST":
             scope["route"] = self._hot
             app = self._hot.app
+            service.metrics.in_flight(1)
         try:
             await app(scope, receive, send_with_headers)
         except ClientDisconnected:
@@ -114,7 +118,8 @@ class RequestMiddleware:
         except Exception as error:  # noqa: BLE001  the last resort: nothing may escape unanswered
             await self._internal_error(error, state, scope, receive, send_with_headers)
         finally:
-            _finish(state, service)
+            service.metrics.in_flight(-int(app is not self._app))
+            _finish(scope, state, service)
             serving.end()
 
     async def _internal_error(
@@ -132,9 +137,16 @@ class RequestMiddleware:
             raise error
 
 
-def _finish(state: RequestState, service: Service) -> None:
+def _finish(scope: Scope, state: RequestState, service: Service) -> None:
     exchange = state.exchange
     error = state.error
+    service.metrics.answered(
+        scope,
+        status=state.status,
+        seconds=time.perf_counter() - state.started,
+        end_reason=None if exchange is None else exchange.end_reason,
+        error=error or (None if exchange is None else exchange.error),
+    )
     if exchange is not None:
         service.finish(exchange, status=state.status, error=error)
         return

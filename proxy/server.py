@@ -1,6 +1,7 @@
 """Runs the application under uvicorn."""
 
 import errno
+import importlib
 import math
 import os
 import signal
@@ -20,7 +21,7 @@ from proxy.hangup import has_terminal
 from proxy.logs.lines import format_for
 from proxy.logs.records import logging_config
 from proxy.service import Configuration, access_of
-from proxy.workers import worker_folder
+from proxy.workers import shared_folder, worker_folder
 
 __all__ = ["bind", "log_config", "run"]
 
@@ -44,6 +45,7 @@ class _Workers(Multiprocess):
     def __init__(self, config: uvicorn.Config, sockets: list[socket.socket]) -> None:
         super().__init__(config, sockets)
         self._terminal = has_terminal()
+        self._known: set[int] = set()
 
     def handle_hup(self) -> None:
         if self._terminal and not has_terminal():
@@ -55,12 +57,31 @@ class _Workers(Multiprocess):
             if worker.pid is not None and worker.is_ready(timeout=1):
                 os.kill(worker.pid, signal.SIGHUP)
 
+    def keep_subprocess_alive(self) -> None:
+        self._known |= self._living()
+        super().keep_subprocess_alive()
+        living = self._living()
+        for pid in self._known - living:
+            _forget_worker(pid)
+        self._known = living
+
+    def _living(self) -> set[int]:
+        return {worker.pid for worker in self.processes if worker.pid is not None}
+
     def terminate_all(self) -> None:
         # The workers close their own copies. While this one is open, the system goes on to take
         # connections that nobody will ever answer.
         for listener in self.sockets:
             listener.close()
         super().terminate_all()
+
+
+def _forget_worker(pid: int) -> None:
+    """Take out of the metrics what a worker was doing; what it had done stays in them."""
+    if (folder := shared_folder()) is not None:
+        # Imported here: a parent whose workers live has no use for it.
+        module = importlib.import_module("proxy.telemetry.prometheus")
+        module.forget_process(pid, folder)
 
 
 def bind(configuration: Configuration, *, insecure: bool) -> socket.socket:

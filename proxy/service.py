@@ -32,7 +32,11 @@ from proxy.exchange import Caller, Exchange, error_type
 from proxy.file_watch import Stamp, Stamps, stamp
 from proxy.generation import Generation, Generations
 from proxy.logs.lines import STDERR, format_for
+from proxy.metrics_page import MetricsPage
 from proxy.reload import Reloader
+from proxy.state_gauges import SpanDelivery, StateGauges
+from proxy.telemetry.metering import Metering, open_metering
+from proxy.telemetry.recorder import NO_METRICS, Recorder, RequestMetrics
 from proxy.telemetry.setup import create_telemetry
 from proxy.telemetry.spans import Telemetry
 from proxy.ticker import Ticker
@@ -81,6 +85,8 @@ class Service:
     kept: DecisionStore = field(default_factory=lambda: DecisionStore(0))
     siblings: Siblings | None = None
     reloader: Reloader | None = None
+    metrics: RequestMetrics = NO_METRICS
+    metrics_page: MetricsPage | None = None
 
     @property
     def generation(self) -> Generation:
@@ -122,6 +128,7 @@ class Service:
             attributes=exchange.attributes(),
             error_type=error_type(error or exchange.error),
         )
+        self.metrics.finished(exchange, error, self.generation.engine.policy)
         if self.decisions.is_on or self.kept.is_running(exchange):
             found = record.over(exchange, status=status, error=error)
             self.kept.end(exchange, found)
@@ -180,7 +187,7 @@ def load_configuration(given: Mapping[str, str] | None = None) -> Configuration:
 
 @asynccontextmanager
 async def open_service(
-    configuration: Configuration, *, reloads: bool = False
+    configuration: Configuration, *, serves: bool = False
 ) -> AsyncGenerator[Service]:
     """Build the service; leaving closes its connections and delivers the last spans.
 
@@ -189,8 +196,9 @@ async def open_service(
 
     Args:
         configuration: What is served.
-        reloads: Whether a policy that changes is taken, and requests' records are kept. For
-            servers: `execution_platform` reads the policy again with each router that is made.
+        serves: Whether it is for a server, which takes a policy that changes, keeps requests'
+            records, and may be scraped. `execution_platform` reads the policy again with each
+            router that is made.
 
     Raises:
         TelemetryError: An `OTEL_*` variable asks for something that is not there.
@@ -200,6 +208,8 @@ async def open_service(
     async with AsyncExitStack() as stack:
         telemetry = create_telemetry(environment, content_bytes=settings.trace_content_bytes)
         stack.push_async_callback(telemetry.shutdown)
+        metering = open_metering(environment, page=serves and settings.metrics)
+        stack.push_async_callback(metering.meters.aclose)
         sandbox = await _sandbox(stack) if settings.sandbox else None
         ticker = Ticker()
         stack.callback(ticker.close)
@@ -209,11 +219,9 @@ async def open_service(
         generations = Generations(first)
         stack.push_async_callback(generations.aclose)
         assembly.begin(first)
-        reloader = None
-        if reloads:
-            reloader = _reloader(configuration, assembly, generations)
-            stack.push_async_callback(reloader.aclose)
-        kept = DecisionStore(settings.decisions if reloads else 0)
+        reloader = _reloader(stack, configuration, assembly, generations) if serves else None
+        metrics, page = _metrics(stack, metering, generations, reloader, telemetry)
+        kept = DecisionStore(settings.decisions if serves else 0)
         yield Service(
             settings=settings,
             generations=generations,
@@ -224,6 +232,8 @@ async def open_service(
             kept=kept,
             siblings=await _siblings(stack, kept),
             reloader=reloader,
+            metrics=metrics,
+            metrics_page=page,
         )
 
 
@@ -234,17 +244,43 @@ async def _sandbox(stack: AsyncExitStack) -> "SandboxServer":
     return await stack.enter_async_context(SandboxServer())
 
 
+def _metrics(
+    stack: AsyncExitStack,
+    metering: Metering,
+    generations: Generations,
+    reloader: Reloader | None,
+    telemetry: Telemetry,
+) -> tuple[RequestMetrics, MetricsPage | None]:
+    """Return what takes note of requests, and the page that shows it, if there is one."""
+    if not metering.on:
+        return NO_METRICS, None
+    gauges = StateGauges(
+        metering.meters,
+        generations,
+        is_wrong=lambda: reloader is not None and reloader.error is not None,
+        spans=telemetry if isinstance(telemetry, SpanDelivery) else None,
+    )
+    stack.callback(gauges.close)
+    page = None if metering.page is None else MetricsPage(metering.page, gauges.look)
+    return Recorder(metering.meters, generations.current.engine.policy), page
+
+
 def _reloader(
-    configuration: Configuration, assembly: Assembly, generations: Generations
+    stack: AsyncExitStack,
+    configuration: Configuration,
+    assembly: Assembly,
+    generations: Generations,
 ) -> Reloader:
     settings = configuration.settings
-    return Reloader(
+    reloader = Reloader(
         partial(load_policy, settings.policy, configuration.environment),
         configuration.stamps,
         settings=settings,
         assembly=assembly,
         generations=generations,
     )
+    stack.push_async_callback(reloader.aclose)
+    return reloader
 
 
 def check_reasoning_store(settings: Settings) -> None:

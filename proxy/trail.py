@@ -38,6 +38,8 @@ class AttemptRecord:
         finish_reason: Of the answer, if it came so far.
         usage: Its token counts, as far as they were told.
         chunks: How many went to the client; of a whole answer, none.
+        cost: In US dollars: by the policy's prices, else by an agent's own account; None: nobody
+            knows.
         agent: What became of an agent's run; None: no agent was asked.
     """
 
@@ -60,3 +62,4 @@ class AttemptRecord:
     usage: Usage | None
     chunks: int
     agent: AgentFacts | None
+    cost: float | None = None

@@ -8,6 +8,7 @@ import pytest
 from tests.agent_cli import agent_cli_missing
 from tests.deploy.parts import promtool_missing
 from tests.guide import GUIDE, absent
+from tests.prometheus_server import prometheus_missing
 from tests.providers import UPSTREAM_KEY, closed_port, deaf_port, standard_policy
 from tests.recordings import recorded_folder
 from tests.redis_server import redis_server_missing
@@ -27,6 +28,8 @@ def pytest_sessionstart() -> None:
         raise pytest.UsageError(f"CI needs the integration guide: {absent()}")
     if (missing := redis_server_missing()) is not None:
         raise pytest.UsageError(f"CI needs Redis: {missing}")
+    if (missing := prometheus_missing()) is not None:
+        raise pytest.UsageError(f"CI needs Prometheus: {missing}")
     if (missing := agent_cli_missing()) is not None:
         raise pytest.UsageError(f"CI needs the Claude CLI: {missing}")
     if (missing := promtool_missing()) is not None:

@@ -27,6 +27,7 @@ def complete(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CI", "true")
     monkeypatch.setattr(conftest, "recorded_folder", lambda: tmp_path)
     monkeypatch.setattr(conftest, "redis_server_missing", nothing)
+    monkeypatch.setattr(conftest, "prometheus_missing", nothing)
     monkeypatch.setattr(conftest, "agent_cli_missing", nothing)
     monkeypatch.setattr(conftest, "promtool_missing", nothing)
 
@@ -34,6 +35,7 @@ def complete(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 PARTS = {
     "recorded_folder": (lambda: Path("nowhere"), "CI needs the recorded traffic"),
     "redis_server_missing": (lambda: "get it", "CI needs Redis: get it"),
+    "prometheus_missing": (lambda: "get it", "CI needs Prometheus: get it"),
     "agent_cli_missing": (lambda: "get it", "CI needs the Claude CLI: get it"),
     "promtool_missing": (lambda: "get it", "CI needs promtool: get it"),
 }
@@ -76,7 +78,7 @@ def test_a_run_without_the_sdk_fails_in_ci_and_is_skipped_elsewhere(
     tmp_path: Path, ci: str, status: int, says: str
 ) -> None:
     # Programs to be found, and recorded traffic: none of them is looked at here.
-    for program in ("redis-server", "promtool"):
+    for program in ("redis-server", "prometheus", "promtool"):
         (tmp_path / program).write_text("#!/bin/sh\n")
         (tmp_path / program).chmod(0o755)
     path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])

@@ -12,36 +12,36 @@ MAKE = shutil.which("make")
 
 
 @pytest.mark.skipif(MAKE is None, reason="there is no make here")
+@pytest.mark.parametrize("package", ["redis-server", "prometheus"])
 @pytest.mark.parametrize(
     ("ci", "status", "says"),
-    [("true", 2, "CI needs Redis"), ("", 0, "its tests are skipped"), ("false", 0, "skipped")],
+    [("true", 2, "CI needs {}"), ("", 0, "its tests are skipped"), ("false", 0, "No {} here")],
 )
-def test_without_redis_and_root_ci_ends_at_once_and_others_are_told(
-    tmp_path: Path, ci: str, status: int, says: str
+def test_without_a_package_and_root_ci_ends_at_once_and_others_are_told(
+    tmp_path: Path, package: str, ci: str, status: int, says: str
 ) -> None:
     nobody = tmp_path / "id"
     nobody.write_text("#!/bin/bash\necho 1000\n")
     nobody.chmod(0o755)
     done = subprocess.run(
-        [str(MAKE), "redis-server"],
+        [str(MAKE), package],
         capture_output=True,
         text=True,
         cwd=ROOT,
-        # No redis-server on the way, nor anything else.
+        # No such program on the way, nor anything else.
         env={"PATH": str(tmp_path), "CI": ci},
         timeout=30,
     )
     assert done.returncode == status, done.stderr
-    assert says in (done.stderr if status else done.stdout)
+    assert says.format(package) in (done.stderr if status else done.stdout)
 
 
 @pytest.mark.skipif(MAKE is None, reason="there is no make here")
-def test_redis_is_looked_for_before_anything_is_installed() -> None:
-    rule = next(
-        line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith("test:")
-    )
-    needs = rule.partition("##")[0].split()
-    assert needs.index("redis-server") == 1
+def test_debians_packages_are_looked_for_before_anything_is_installed() -> None:
+    lines = (ROOT / "Makefile").read_text().splitlines()
+    rule = next(line for line in lines if line.startswith("test:"))
+    assert rule.partition("##")[0].split()[1] == "$(DEBIAN)"
+    assert "DEBIAN := redis-server prometheus" in lines
 
 
 PINNED = re.compile(r"^([a-z0-9_.-]+(?:\[[a-z,-]+\])?)==([^ ;]+)", re.MULTILINE)

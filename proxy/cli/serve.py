@@ -9,6 +9,7 @@ from proxy.availability import available, cli_credentials
 from proxy.claude_cli import LOGIN_WARNING
 from proxy.cli.check import plain_request
 from proxy.service import Configuration, access_of, load_configuration
+from proxy.telemetry.metering import check_metering
 from proxy.telemetry.setup import check_telemetry
 from translators.errors import NoProvider
 
@@ -32,6 +33,7 @@ def run(options: argparse.Namespace) -> int:
     """Serve until a signal comes."""
     configuration = load_configuration()
     check_telemetry(configuration.environment)
+    check_metering(configuration.environment)
     if configuration.settings.quality:
         # Imported here: off unless asked for, and then no part of the start-up.
         from proxy.quality.service import check_quality  # noqa: PLC0415

@@ -1,7 +1,5 @@
 """Records to where the variables send them. Imported only when telemetry is on."""
 
-import os
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, partial
@@ -20,6 +18,7 @@ from proxy.telemetry.otel import OtelTelemetry
 from proxy.telemetry.otlp import GRPC, OtlpSettings, otlp_settings
 from proxy.telemetry.otlp_http import OtlpHttp
 from proxy.telemetry.records import RecordProvider, SpanRecord
+from proxy.telemetry.resource import resource
 from proxy.telemetry.sampling import sampler_from
 
 __all__ = ["connect", "exporter_for"]
@@ -45,23 +44,9 @@ def connect(
     Raises:
         TelemetryError: A variable is wrong.
     """
-    schedule, resource = Schedule.from_environment(environment), _resource(version)
+    whose = resource(version)
     sampler, limits = sampler_from(environment), SpanLimits.from_environment(environment)
-    deliveries: list[Delivery] = []
-    if "otlp" in exporters:
-        settings = otlp_settings(environment)
-        deliveries.append(
-            Delivery(
-                exporter_for(settings),
-                partial(Export, encode_resource(resource), cache(encode_scope)),
-                schedule,
-                seconds=settings.seconds,
-            )
-        )
-    if "console" in exporters:
-        soon = replace(schedule, delay=min(schedule.delay, _CONSOLE_DELAY))
-        lines = partial(Lines, resource.attributes)
-        deliveries.append(Delivery(Console(), lines, soon, seconds=schedule.patience))
+    deliveries = _deliveries(environment, exporters, whose)
 
     def ended(span: SpanRecord) -> None:
         for delivery in deliveries:
@@ -78,7 +63,30 @@ def connect(
     provider = RecordProvider(
         first.put if len(deliveries) == 1 else ended, shut, sampler=sampler, limits=limits
     )
-    return OtelTelemetry(provider, version, capture(resource=resource), first.counts)
+    return OtelTelemetry(provider, version, capture(resource=whose), first.counts)
+
+
+def _deliveries(
+    environment: Mapping[str, str], exporters: tuple[str, ...], whose: Resource
+) -> list[Delivery]:
+    """Return who takes the spans, one for each exporter; OTLP's is the first."""
+    schedule = Schedule.from_environment(environment)
+    deliveries: list[Delivery] = []
+    if "otlp" in exporters:
+        settings = otlp_settings(environment)
+        deliveries.append(
+            Delivery(
+                exporter_for(settings),
+                partial(Export, encode_resource(whose), cache(encode_scope)),
+                schedule,
+                seconds=settings.seconds,
+            )
+        )
+    if "console" in exporters:
+        soon = replace(schedule, delay=min(schedule.delay, _CONSOLE_DELAY))
+        lines = partial(Lines, whose.attributes)
+        deliveries.append(Delivery(Console(), lines, soon, seconds=schedule.patience))
+    return deliveries
 
 
 def exporter_for(settings: OtlpSettings) -> Exporter:
@@ -93,17 +101,3 @@ def exporter_for(settings: OtlpSettings) -> Exporter:
 
         return OtlpGrpc(settings)
     return OtlpHttp(settings)
-
-
-def _resource(version: str) -> Resource:
-    attributes: dict[str, str | int] = {
-        "service.version": version,
-        "service.instance.id": uuid.uuid4().hex,
-        "process.pid": os.getpid(),
-    }
-    # What is given here wins over the variables, so the name is given only where they are silent.
-    if not os.environ.get("OTEL_SERVICE_NAME") and "service.name=" not in os.environ.get(
-        "OTEL_RESOURCE_ATTRIBUTES", ""
-    ):
-        attributes["service.name"] = "execution-platform"
-    return Resource.create(attributes)

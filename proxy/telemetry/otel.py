@@ -8,21 +8,19 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, cast
-from urllib.parse import urlsplit
+from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_context
 
 from policy.tracing import Inbound
-from proxy.call import AgentFacts, ToolWatch
 from proxy.telemetry import attributes as names
-from proxy.telemetry.capture import AttemptContent, Capture
+from proxy.telemetry.attempt_span import OtelAttemptSpan
+from proxy.telemetry.capture import Capture
 from proxy.telemetry.counts import DeliveryCounts
-from proxy.telemetry.propagation import inbound, outbound, traceparent
+from proxy.telemetry.propagation import inbound
 from proxy.telemetry.records import SpanProvider
 from proxy.telemetry.spans import (
-    AttemptEnd,
     AttemptSpan,
     AttemptStart,
     Attributes,
@@ -31,10 +29,6 @@ from proxy.telemetry.spans import (
     RouteSpan,
     RouteStart,
 )
-from proxy.telemetry.tools import ToolSpans
-from translators.errors import ProviderError
-from translators.fidelity import Report
-from translators.protocol import Outcome
 
 __all__ = ["OtelTelemetry"]
 
@@ -146,7 +140,7 @@ class _RequestSpan:
         return _RouteSpan(self._tracer, self._context, start)
 
     def attempt(self, start: AttemptStart) -> AttemptSpan:
-        attempt = _AttemptSpan(self._tracer, self._context, start)
+        attempt = OtelAttemptSpan(self._tracer, self._context, start)
         if self._capture is not None:
             headers = self._scope.get("headers", ())
             attempt.capture(self._capture.attempt(start.dialect, headers), start)
@@ -212,67 +206,6 @@ class _NoChoice:
         pass
 
 
-class _AttemptSpan:
-    def __init__(self, tracer: Tracer, parent: Context, start: AttemptStart) -> None:
-        agent = start.dialect in names.AGENTS
-        self._span = tracer.start_span(
-            f"invoke_agent {start.dialect}" if agent else f"chat {start.model}",
-            context=parent,
-            kind=SpanKind.CLIENT,
-            attributes=_attempt_attributes(start),
-        )
-        self.carrier = outbound(self._span, parent, start.trace_context)
-        self._parent = parent
-        self._stream = start.stream
-        self.content: AttemptContent | None = None
-        self.traceparent: str | None = None
-        self._tools: ToolSpans | None = None
-        if agent:
-            # Its process reports to our own collector: what a provider may see is another matter.
-            self.traceparent = traceparent(self._span)
-            if self._span.is_recording():
-                self._tools = ToolSpans(tracer, set_span_in_context(self._span, parent))
-
-    @property
-    def watch(self) -> ToolWatch | None:
-        return self._tools
-
-    def capture(self, content: AttemptContent, start: AttemptStart) -> None:
-        """Have content captured, if the span is recorded."""
-        if self._span.is_recording():
-            self.content = content
-            content.known.update(_attempt_attributes(start))
-
-    def first_chunk(self, seconds: float) -> None:
-        if not self._stream:
-            # A whole answer has no chunks: the conventions define the time for streams only.
-            return
-        attributes = {names.TIME_TO_FIRST_CHUNK: seconds}
-        self._span.set_attributes(attributes)
-        self._span.add_event("gen_ai.first_chunk", attributes)
-        if self.content is not None:
-            self.content.known.update(attributes)
-
-    def end(self, end: AttemptEnd) -> None:
-        span = self._span
-        failed = end.error is not None or end.end_reason == "internal_error"
-        if self._tools is not None:
-            self._tools.end(failed=failed)
-        if span.is_recording():
-            final = _end_attributes(end)
-            if failed:
-                # The provider's own words may hold what the client said: they stay out.
-                kind = _error_type(end.error) if end.error is not None else end.end_reason
-                final[names.ERROR_TYPE] = kind
-                span.set_status(StatusCode.ERROR)
-            span.set_attributes(final)
-            if self.content is not None:
-                self.content.known.update(final)
-                span.set_attributes(self.content.end(complete=end.end_reason == "completed"))
-                self.content.tell(set_span_in_context(span, self._parent))
-        span.end()
-
-
 def _server_attributes(scope: Mapping[str, Any]) -> dict[str, str | int]:
     known = scope["method"] in _METHODS
     attributes: dict[str, str | int] = {
@@ -304,98 +237,6 @@ def _route_attributes(start: RouteStart) -> dict[str, Any]:
     }
 
 
-def _attempt_attributes(start: AttemptStart) -> dict[str, Any]:
-    url = urlsplit(start.base_url)
-    attributes: dict[str, Any] = {
-        names.OPERATION: "invoke_agent" if start.dialect in names.AGENTS else "chat",
-        names.PROVIDER: names.PROVIDER_NAMES.get(start.dialect, start.dialect),
-        names.REQUEST_MODEL: start.model,
-        names.SERVER_ADDRESS: url.hostname or "",
-        names.SERVER_PORT: url.port or (443 if url.scheme == "https" else 80),
-        names.ATTEMPT_NUMBER: start.number,
-        names.ATTEMPT_REASON: start.reason,
-        names.ATTEMPT_PROVIDER: start.provider,
-    }
-    if start.dialect in names.AGENTS:
-        attributes[names.AGENT_NAME] = start.dialect
-    if start.stream:
-        attributes[names.REQUEST_STREAM] = True
-    if start.reason == "retry":
-        attributes[names.RESEND_COUNT] = 1
-    for name, value in start.parameters.items():
-        if value is not None and name in names.REQUEST_PARAMETERS:
-            attributes[names.REQUEST_PARAMETERS[name]] = value
-    reported = _report_attributes(start.report)
-    return attributes | {name: paths for name, paths in reported.items() if paths}
-
-
-def _report_attributes(report: Report) -> dict[str, list[str]]:
-    return {
-        names.IGNORED: [path[:200] for path in report.ignored[:50]],
-        names.EMULATED: [path[:200] for path in report.emulated[:50]],
-    }
-
-
-def _end_attributes(end: AttemptEnd) -> dict[str, Any]:
-    attributes: dict[str, Any] = {names.END_REASON: end.end_reason}
-    if end.chunks:
-        attributes[names.CHUNKS] = end.chunks
-    if end.call.follow_ups:
-        attributes[names.FOLLOW_UPS] = end.call.follow_ups
-    if end.call.status is not None:
-        attributes[names.STATUS] = end.call.status
-    if end.call.dialect is not None:
-        attributes[names.ATTEMPT_DIALECT] = end.call.dialect
-    if end.call.report is not None:
-        attributes |= _report_attributes(end.call.report)
-    if end.call.request_id is not None:
-        attributes[names.UPSTREAM_REQUEST_ID] = end.call.request_id
-    if end.call.agent is not None:
-        attributes |= _agent_attributes(end.call.agent)
-    if end.outcome is not None:
-        attributes.update(_outcome_attributes(end.outcome, complete=end.end_reason == "completed"))
-    return attributes
-
-
-def _agent_attributes(agent: AgentFacts) -> dict[str, Any]:
-    attributes = {
-        names.AGENT_PROCESS: agent.process,
-        names.AGENT_SESSION: agent.session,
-        names.AGENT_TURNS: agent.turns,
-        names.AGENT_COST: agent.cost,
-    }
-    return {name: value for name, value in attributes.items() if value is not None}
-
-
-def _outcome_attributes(outcome: Outcome, *, complete: bool) -> dict[str, Any]:
-    # The conventions' word for an answer that failed, was cancelled or broke off is `error`.
-    reason = outcome.finish_reason if complete else "error"
-    attributes: dict[str, Any] = {
-        names.RESPONSE_ID: outcome.id,
-        names.RESPONSE_MODEL: outcome.model,
-        names.FINISH_REASONS: [reason] if reason else None,
-        names.NATIVE_FINISH_REASON: outcome.native_finish_reason,
-    }
-    usage = outcome.usage
-    if usage is not None:
-        prompt, answer = usage.prompt_tokens_details, usage.completion_tokens_details
-        attributes |= {
-            names.INPUT_TOKENS: usage.prompt_tokens,
-            names.OUTPUT_TOKENS: usage.completion_tokens,
-            names.CACHE_READ_TOKENS: prompt.cached_tokens if prompt else None,
-            names.CACHE_WRITE_TOKENS: prompt.cache_write_tokens if prompt else None,
-            names.CACHE_CREATION_TOKENS: prompt.cache_write_tokens if prompt else None,
-            names.REASONING_TOKENS: answer.reasoning_tokens if answer else None,
-        }
-    return {name: value for name, value in attributes.items() if value is not None}
-
-
 def _bounded(value: Any) -> Any:
     """Cut a text that a caller may have invented, such as the model it asked for."""
     return value[:LONGEST_TEXT] if isinstance(value, str) else value
-
-
-def _error_type(error: Exception) -> str:
-    if isinstance(error, ProviderError):
-        return error.native_type or error.kind
-    return cast("str", getattr(error, "code", None) or type(error).__name__)

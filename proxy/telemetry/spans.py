@@ -90,6 +90,7 @@ class AttemptEnd:
         end_reason: `completed`, `client_disconnect`, `server_shutdown` or `upstream_error`.
         error: Why it failed, if it did.
         chunks: How many chunks went to the client.
+        cost: In US dollars; None: nobody knows.
     """
 
     call: Call
@@ -97,6 +98,7 @@ class AttemptEnd:
     end_reason: str
     error: ExecutionPlatformError | None = None
     chunks: int = 0
+    cost: float | None = None
 
 
 class AttemptSpan(Protocol):

@@ -15,7 +15,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from proxy.call import Call
 from proxy.claude_cli import find_cli
 from proxy.http import HttpClient, HttpTransport
-from proxy.provider import Prepared, Provider
+from proxy.provider import Prepared
 from proxy.providers.claude_agent import AgentProvider
 from proxy.providers.claude_agent.otlp_relay import OtlpRelay
 from proxy.providers.claude_agent.settings import AgentSettings
@@ -46,10 +46,11 @@ class Agent:
     def __init__(self, transport: AgentTransport, sandbox: SandboxServer) -> None:
         self.transport = transport
         self.sandbox = sandbox
-        self.provider: AgentProvider = Provider(
+        self.provider = AgentProvider(
             ClaudeAgentTranslator(runs=transport.settings.agent is not None),
             transport,
             error_map(error_from_response),
+            count=transport.processes,
         )
         self.report = Report()
 

@@ -174,7 +174,7 @@ print(json.dumps({"events": events, "modules": sorted(sys.modules)}))
 """
 HEAVY = (
     *("anthropic", "openai", "google", "claude_agent_sdk", "opentelemetry", "httpx", "boto3"),
-    *("botocore", "requests", "redis", "jsonschema"),
+    *("botocore", "requests", "redis", "jsonschema", "prometheus_client"),
 )
 
 

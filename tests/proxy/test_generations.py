@@ -125,7 +125,7 @@ async def serving(
     await asyncio.to_thread(file.write_text, json.dumps(policy))
     caplog.set_level(logging.INFO, "execution_platform")
     given = {"EP_POLICY": str(file), "EP_POLICY_RELOAD": "0", "EP_LOG_LEVEL": "warning"}
-    async with open_service(load_configuration(given), reloads=True) as service:
+    async with open_service(load_configuration(given), serves=True) as service:
         yield Served(service, file, caplog)
 
 

@@ -13,8 +13,8 @@ from tests.http import agent_server
 from tests.providers import UPSTREAM_KEY
 from tests.serving import Proxy, SandboxProcess
 from tests.telemetry import genai_schema as schema
+from tests.telemetry.backends.spans import TracedSpan
 from tests.telemetry.content_sink import ContentSink
-from tests.telemetry.otlp_sink import SinkSpan
 
 pytestmark = NEEDS_CLI
 
@@ -24,7 +24,7 @@ NOTE = "note-of-the-agent-5d"
 
 def attempt_of(
     providers: SandboxProcess, folder: Path, persona: str, content: str, *, stream: bool
-) -> tuple[str, SinkSpan, list[SinkSpan]]:
+) -> tuple[str, TracedSpan, list[TracedSpan]]:
     """Return the answer, the attempt's span, and the others."""
     policy = agent_server.policy(providers, pool=0)
     tools = {"tools": ["Read"], "working_directory": str(folder)}

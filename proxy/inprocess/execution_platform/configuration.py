@@ -10,6 +10,7 @@ from dataclasses import replace
 from proxy.environment import ConfigurationError, load_environment, non_empty
 from proxy.file_watch import stamp
 from proxy.service import Configuration, load_configuration
+from proxy.telemetry.metering import check_metering
 from proxy.telemetry.setup import TelemetryError, check_telemetry
 
 __all__ = ["configuration"]
@@ -36,6 +37,7 @@ def configuration(given: Mapping[str, str]) -> Configuration:
     found = load_configuration(given)
     try:
         check_telemetry(found.environment)
+        check_metering(found.environment)
     except TelemetryError as error:
         raise ConfigurationError(str(error)) from None
     if "EP_LOG_LEVEL" not in non_empty(environment):

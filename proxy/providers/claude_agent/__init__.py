@@ -6,13 +6,15 @@ any place but the process that serves the request.
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from policy.schema import ProviderRow
 from proxy.claude_cli import find_cli
 from proxy.http import HttpClient
+from proxy.processes import Processes
 from proxy.provider import Provider
 from proxy.providers.anthropic_messages import own_transport
 from proxy.providers.claude_agent.cli_telemetry import joins, obstacle
@@ -28,7 +30,20 @@ __all__ = ["AgentProvider", "create"]
 
 _logger = logging.getLogger(__name__)
 
-AgentProvider = Provider[AgentRequest, Sequence[AgentEvent], AgentEvent]
+
+@dataclass(frozen=True, slots=True)
+class AgentProvider(Provider[AgentRequest, Sequence[AgentEvent], AgentEvent]):
+    """A provider with processes of its own.
+
+    Attributes:
+        count: Counts them.
+    """
+
+    count: Callable[[], Processes] = field(kw_only=True)
+
+    def processes(self) -> Processes:
+        """Count the processes that there are now, and who waits for one."""
+        return self.count()
 
 
 def create(row: ProviderRow, *, key: str | None, client: HttpClient) -> AgentProvider:
@@ -55,7 +70,13 @@ def create(row: ProviderRow, *, key: str | None, client: HttpClient) -> AgentPro
     )
     api = own_transport(row, key=key, client=client)
     transport = AgentTransport(settings, api, _relay())
-    return Provider(translator, transport, error_map(error_from_response), on_start=transport.start)
+    return AgentProvider(
+        translator,
+        transport,
+        error_map(error_from_response),
+        on_start=transport.start,
+        count=transport.processes,
+    )
 
 
 def _relay() -> OtlpRelay | None:

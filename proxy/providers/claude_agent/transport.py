@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from proxy.call import Call
 from proxy.http import HttpTransport
+from proxy.processes import Processes
 from proxy.providers.claude_agent.admission import Admission
 from proxy.providers.claude_agent.cli_telemetry import request_environment
 from proxy.providers.claude_agent.errors import SlowCli, UnknownCli
@@ -156,6 +157,11 @@ class AgentTransport:
         if self._reaping is None:
             self._reaping = asyncio.create_task(asyncio.to_thread(reap))
             self.pool.fill()
+
+    def processes(self) -> Processes:
+        """Count the processes that there are now, and who waits for one."""
+        admission = self.admission
+        return Processes(self.pool.parked, admission.inside, admission.waiting)
 
     async def aclose(self) -> None:
         """End every process."""
