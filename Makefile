@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 PORT ?= 8080
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-virtualenv
 
-.PHONY: help run claude-agent test check format docs build bench lock clean redis-server
+.PHONY: help run claude-agent test check format docs build bench bench-peers lock clean redis-server
 
 help: ## Show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,8 +65,11 @@ docs: $(VENV)/.installed-dev ## Write the fidelity matrix anew, and the API refe
 build: $(VENV)/.installed-dev ## Build the wheel and the sdist into dist/
 	@$(BIN)/python -m build --no-isolation --outdir dist
 
-bench: $(VENV)/.installed-dev ## Measure start-up, memory per stream, latency added
-	@$(BIN)/python -m tests.benchmarks.streams
+bench: $(VENV)/.installed-dev ## Measure speed and memory (BENCH_ARGS="--quick", or --help)
+	@$(BIN)/python -m tests.benchmarks $(BENCH_ARGS)
+
+bench-peers: $(VENV)/.installed-dev ## Install what `make bench` compares with: nginx, Portkey, LiteLLM
+	@$(BIN)/python -m tests.benchmarks.peers.install $(PEERS_ARGS)
 
 lock: $(VENV)/.installed-dev ## Pin the dependencies anew, with hashes
 	@$(PIP) uv

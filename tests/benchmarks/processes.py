@@ -71,10 +71,8 @@ class Child:
         """End it and what it started: politely first, after five seconds not."""
         if self.popen.poll() is None:
             self._signal(signal.SIGTERM)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self.popen.wait(5)
-            except subprocess.TimeoutExpired:
-                pass
         self._signal(signal.SIGKILL)
         self.popen.wait()
         if self.popen.stdout is not None:

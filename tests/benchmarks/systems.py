@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import re
 import shutil
 import socket
@@ -304,7 +303,7 @@ def portkey(folder: Path) -> System | None:
         "Portkey",
         lambda place: [node, script, f"--port={place.port}", "--headless"],
         json.loads(package.read_text())["version"],
-        env=lambda _: {"PATH": os.environ["PATH"]},
+        apis=("openai", "anthropic"),  # what it streams from Gemini has no end
         headers=headers,
         start_seconds=60,
         opens_per_second=100,

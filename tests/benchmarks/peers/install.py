@@ -2,12 +2,13 @@
 
     python -m tests.benchmarks.peers.install [--into FOLDER] [--only litellm,portkey,nginx]
 
-Pinned: LiteLLM with everything it needs (`litellm.txt`), Portkey's gateway by its version; nginx
-is the one Debian has. What cannot be had is said, and does not keep the others away; the status
-is 1 then.
+Pinned: LiteLLM with everything it needs (`litellm.txt`), Portkey's gateway by its version
+(`portkey.json`); nginx is the one Debian has. What cannot be had is said, and does not keep the
+others away; the status is 1 then.
 """
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -18,7 +19,8 @@ from pathlib import Path
 from tests.benchmarks.peers.found import PEERS_FOLDER, nginx_program, portkey_program
 
 PINS = Path(__file__).with_name("litellm.txt")
-PORTKEY = "@portkey-ai/gateway@1.15.2"
+PORTKEY = Path(__file__).with_name("portkey.json")
+"""With a newer @hono/node-server than 1.14.1 its streams fail (its issue 1389)."""
 
 
 class Missing(Exception):
@@ -63,15 +65,14 @@ def portkey(folder: Path) -> str:
     if shutil.which("node") is None or shutil.which("npm") is None:
         raise Missing("there is no node, or no npm (Debian: apt-get install nodejs npm)")
     home = folder / "portkey"
-    done = home / "installed.txt"
-    if not done.exists() or done.read_text() != PORTKEY or portkey_program(folder) is None:
-        home.mkdir(parents=True, exist_ok=True)
+    asked, done = PORTKEY.read_text(), home / "package.json"
+    if not done.exists() or done.read_text() != asked or portkey_program(folder) is None:
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir(parents=True)
+        (home / "package.json").write_text(asked)
         # No scripts: nothing in it needs one, and a package's own code is not run to install it.
-        _run(
-            ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", PORTKEY], cwd=home
-        )
-        done.write_text(PORTKEY)
-    return PORTKEY
+        _run(["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=home)
+    return f"Portkey's gateway {json.loads(asked)['dependencies']['@portkey-ai/gateway']}"
 
 
 def nginx(folder: Path) -> str:
