@@ -9,7 +9,6 @@ import time
 import urllib.request
 from pathlib import Path
 
-
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
