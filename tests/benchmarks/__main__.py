@@ -18,10 +18,12 @@ import json
 import os
 import platform
 import re
+import resource
 import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -173,9 +175,11 @@ def measure(options: argparse.Namespace, arguments: Sequence[str]) -> dict[str, 
         results.update(rows=rows, bars=judged(rows), seconds=time.monotonic() - begun)
         output.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
 
+    # Files of the run itself: short-lived, and apart from those of another one.
+    folder = tempfile.TemporaryDirectory(prefix="ep-bench-")
     bench = Bench(
         built,
-        ROOT / "build" / "bench" / "run",
+        Path(folder.name),
         cores,
         rounds=options.rounds or (1 if options.quick else 3),
         seconds=options.seconds or (1.0 if options.quick else 3.0),
@@ -189,7 +193,7 @@ def measure(options: argparse.Namespace, arguments: Sequence[str]) -> dict[str, 
         "seconds": bench.seconds,
         "parts": names,
     }
-    with bench:
+    with folder, bench:
         run(bench, plan, names, note)
     say(f"results: {os.path.relpath(output)}")
     return results
@@ -206,6 +210,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not hasattr(os, "sched_setaffinity"):
         to_stderr("bench: it takes Linux: processes are pinned to cores, and read from /proc.")
         return 2
+    # A thousand streams take two thousand descriptors of a server; those it starts inherit this.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # As Ctrl-C does: what was started is ended.
     signal.signal(signal.SIGTERM, _terminated)
     try:

@@ -137,7 +137,8 @@ def rate(bench: Bench, plan: Plan, servers: Sequence[Server]) -> Rows:
             # Behind for good: its latency is only how long the load lasted.
             if row.get("unsent") or (row.get("per_second") or 0) < 0.9 * per_second:
                 slow.add(target.name)
-                row.setdefault("fault", f"it does not reach {per_second} requests/s")
+                if "fault" not in row:
+                    row.update(fault=f"{per_second} requests/s are too many", too_slow=True)
         rows += of_rate
     return rows
 

@@ -160,7 +160,8 @@ def part_table(part: str, rows: Rows) -> Table:
         line = [write(row) for _, write in columns]
         if "fault" in row:
             first = next((n for n, text in enumerate(line) if text == "–"), len(line) - 1)
-            line[first] = "FAILED: " + " ".join(str(row["fault"]).split())[:120].replace("|", "/")
+            word = "" if row.get("too_slow") else "FAILED: "
+            line[first] = word + " ".join(str(row["fault"]).split())[:120].replace("|", "/")
         cells.append(line)
     return (title, [name for name, _ in columns], cells)
 

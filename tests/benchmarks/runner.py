@@ -44,7 +44,7 @@ def run(bench: Bench, plan: Plan, names: Sequence[str], note: Callable[[Rows], N
     return rows
 
 
-class WrongAnswers(Exception):
+class WrongAnswers(RuntimeError):
     """A system answers wrongly before anything is measured; the text says which, and how."""
 
 
