@@ -95,7 +95,7 @@ def request_figures(samples: list[Sample], direct: list[Sample] | None) -> Row:
         "cpu_us": median([sample.cpu_us for sample in samples]),
         "latency_ms": latency,
         "added_ms": added(latency, base),
-        "answers": sum(sample.load["answers"] for sample in samples),
+        "answers": sum(sample.load["all_answers"] for sample in samples),
         "unsent": sum(sample.load["unsent"] for sample in samples),
     }
 
@@ -156,7 +156,7 @@ def stream_figures(samples: list[Sample], direct: list[Sample] | None) -> Row:
     return figures | {
         "cpu_us_chunk": cpu,
         "chunks_per_cpu_second": 1e6 / cpu if cpu else None,
-        "answers": sum(sample.load["answers"] for sample in samples),
+        "answers": sum(sample.load["all_answers"] for sample in samples),
         "chunks": sum(sample.load["all_chunks"] for sample in samples),
     }
 
