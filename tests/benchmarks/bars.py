@@ -104,7 +104,7 @@ BARS: Final = (
         "×",
         25,
         8,
-        lambda r: _ratio(_cpu(r, "ours", "anthropic"), _cpu(r, "nginx", "openai")),
+        lambda r: _ratio(_cpu(r, "ours", "anthropic"), _cpu(r, "nginx", "anthropic")),
         "requests, nginx",
     ),
     Bar(
@@ -138,7 +138,7 @@ BARS: Final = (
         2.5,
         lambda r: _ratio(
             _stream(r, "ours", "anthropic", "steady", "cpu_us_chunk"),
-            _stream(r, "nginx", "openai", "steady", "cpu_us_chunk"),
+            _stream(r, "nginx", "anthropic", "steady", "cpu_us_chunk"),
         ),
         "streams, nginx",
     ),

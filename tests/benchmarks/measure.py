@@ -39,6 +39,7 @@ class Load:
         ramp: Connections are opened over this time.
         requests: At most; 0: no limit.
         timeout: The longest wait for a whole answer.
+        settle: After it, before the CPU clock is read: what is done late is part of the work.
     """
 
     connections: int = 1
@@ -48,6 +49,7 @@ class Load:
     ramp: float = 0
     requests: int = 0
     timeout: float = 30
+    settle: float = 0
 
 
 @dataclass(frozen=True)
@@ -197,8 +199,14 @@ class Bench:
         log = self.folder / "load.log"
         with self._child(command, cores=self.cores.load, log=log) as load:
             printed = _output(load, how, watch)
+        time.sleep(how.settle)
         used = cpu_seconds(child.pids()) - before if child is not None else None
         return Sample(printed, used, _fault(printed, work, server))
+
+    def warm(self, target: Target) -> None:
+        """Have a fresh process load what it loads with its first requests."""
+        for work in (Work(), Work(stream=True)):
+            self.load(target, work, Load(connections=4, requests=60, warm_up=0))
 
     def in_turn(
         self, targets: Sequence[Target], work: Work, how: Load | Mapping[str, Load]

@@ -28,6 +28,8 @@ from tests.benchmarks.systems import Server, System
 from tests.benchmarks.work import APIS, NAMES, Api, Size, Work
 
 CONNECTIONS: Final = (1, 8, 64, 256)
+EXPORT_SECONDS: Final = 6
+"""Spans leave in batches, at the latest five seconds after they ended."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ def rows_of(
         of_this = samples[target.name]
         row: Row = {"part": part, **target.fields(), **fields}
         fault = fault_of(of_this)
-        rows.append(row | ({"fault": fault} if fault else figures(of_this, base)))
+        to_what = base if target.server.child is not None else None
+        rows.append(row | ({"fault": fault} if fault else figures(of_this, to_what)))
     return rows
 
 
@@ -93,6 +96,7 @@ def request_figures(samples: list[Sample], direct: list[Sample] | None) -> Row:
     return {
         "per_second": median([sample.at("per_second") for sample in samples]),
         "cpu_us": median([sample.cpu_us for sample in samples]),
+        "cpu_us_each_round": [sample.cpu_us for sample in samples],
         "latency_ms": latency,
         "added_ms": added(latency, base),
         "answers": sum(sample.load["all_answers"] for sample in samples),
@@ -124,8 +128,6 @@ def rate(bench: Bench, plan: Plan, servers: Sequence[Server]) -> Rows:
     rows: Rows = []
     api: Api = "anthropic"
     everybody = targets_of(bench, servers, api)
-    # nginx relays any API: here it is measured with the one it is listed for.
-    everybody += [Target(s, "openai") for s in servers if api not in s.system.apis]
     slow: set[str] = set()
     for per_second in sorted(plan.rates):
         targets = [target for target in everybody if target.name not in slow]
@@ -134,11 +136,12 @@ def rate(bench: Bench, plan: Plan, servers: Sequence[Server]) -> Rows:
         samples = bench.in_turn(targets, Work(), load)
         of_rate = rows_of("rate", targets, samples, {"rate": per_second}, request_figures)
         for row, target in zip(of_rate, targets, strict=True):
-            # Behind for good: its latency is only how long the load lasted.
+            # Behind for good: its latency would only tell how long the load lasted.
             if row.get("unsent") or (row.get("per_second") or 0) < 0.9 * per_second:
                 slow.add(target.name)
                 if "fault" not in row:
-                    row.update(fault=f"{per_second} requests/s are too many", too_slow=True)
+                    row.update(latency_ms=None, added_ms=None, too_slow=True)
+                    row["fault"] = f"{per_second} requests/s are too many"
         rows += of_rate
     return rows
 
@@ -155,6 +158,7 @@ def stream_figures(samples: list[Sample], direct: list[Sample] | None) -> Row:
     cpu = median([sample.cpu_us_chunk for sample in samples])
     return figures | {
         "cpu_us_chunk": cpu,
+        "cpu_us_chunk_each_round": [sample.cpu_us_chunk for sample in samples],
         "chunks_per_cpu_second": 1e6 / cpu if cpu else None,
         "answers": sum(sample.load["all_answers"] for sample in samples),
         "chunks": sum(sample.load["all_chunks"] for sample in samples),
@@ -210,8 +214,8 @@ def _memory_row(bench: Bench, plan: Plan, target: Target) -> Row:
     server, count = target.server, plan.streams
     assert server.child is not None
     pids = server.child.pids
-    # Warm: what the first streams load counts as idle.
-    bench.load(target, Work(stream=True), Load(connections=20, requests=40))
+    # What the first streams load counts as idle.
+    bench.warm(target)
     idle = rss_mb(pids())
     most = {"rss": idle, "open": 0}
     # They stay open until all are.
@@ -309,23 +313,24 @@ def start(bench: Bench, plan: Plan, servers: Sequence[Server]) -> Rows:
 
 def tracing(bench: Bench, plan: Plan, servers: Sequence[Server]) -> Rows:
     """Ours without tracing, with one request in ten traced, and with all."""
-    del plan
+    del plan, servers  # Fresh processes, all three: they differ in nothing else.
     rows: Rows = []
-    api: Api = "anthropic"
     with ExitStack() as stack:
-        off = [server for server in servers if server.system.name == "ours"]
-        on = [bench.start(systems.ours(sampled=share), stack) for share in (0.1, 1.0)]
-        targets = [Target(server, api) for server in (*off, *on)]
+        three = [systems.ours(), systems.ours(sampled=0.1), systems.ours(sampled=1.0)]
+        targets = [Target(bench.start(system, stack), "anthropic") for system in three]
+        for target in targets:
+            bench.warm(target)
         before = bench.seen()
         bench.say("tracing: whole answers, 64 connections")
-        load = Load(connections=64, seconds=bench.seconds)
+        load = Load(connections=64, seconds=bench.seconds, settle=EXPORT_SECONDS)
         samples = bench.in_turn(targets, Work(), load)
         rows += rows_of("tracing", targets, samples, {"kind": "whole"}, request_figures)
         bench.say("tracing: steady streams")
-        load = Load(connections=50, seconds=max(bench.seconds, 4), ramp=1, timeout=60)
-        samples = bench.in_turn(targets, Work(stream=True, chunks=40, gap=100), load)
+        steady = Work(stream=True, chunks=40, gap=100)
+        seconds = max(bench.seconds, 4)
+        load = Load(connections=50, seconds=seconds, ramp=1, timeout=60, settle=EXPORT_SECONDS)
+        samples = bench.in_turn(targets, steady, load)
         rows += rows_of("tracing", targets, samples, {"kind": "steady"}, stream_figures)
-        time.sleep(6)  # Spans leave in batches, at the latest five seconds after they ended.
         seen = bench.seen()
     sent = {key: seen[key] - before[key] for key in ("otlp_posts", "otlp_bytes")}
     for row in rows:
@@ -341,6 +346,8 @@ def workers(bench: Bench, plan: Plan, servers: Sequence[Server]) -> Rows:
         both = [systems.ours(), systems.ours(workers=2)]
         started = [bench.start(system, stack, cores=bench.cores.all) for system in both]
         targets = [Target(server, "anthropic") for server in started]
+        for target in targets:
+            bench.warm(target)
         bench.say("workers: one and two, 64 connections")
         load = Load(connections=64, seconds=bench.seconds, warm_up=0.5)
         samples = bench.in_turn(targets, Work(), load)
@@ -358,5 +365,5 @@ PARTS: Final[dict[str, Part]] = {
     "soak": soak,
 }
 
-ALONE: Final = frozenset({"workers", "soak"})
+ALONE: Final = frozenset({"tracing", "workers", "soak"})
 """Parts that start their own processes and need no others."""

@@ -78,6 +78,7 @@ COLUMNS: Final[dict[str, tuple[str, tuple[Column, ...]]]] = {
             ("CPU µs/request", _figure("cpu_us")),
             ("requests/s", _figure("per_second")),
             (f"added {_Q}", _quantiles("added_ms")),
+            (_Q, _quantiles("latency_ms")),
         ),
     ),
     "rate": (

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from http.client import HTTPException
 
 from tests.benchmarks import systems
-from tests.benchmarks.measure import Bench, Load, Rows, Target
+from tests.benchmarks.measure import Bench, Rows, Target
 from tests.benchmarks.parts import ALONE, PARTS, Plan
 from tests.benchmarks.systems import Server
 from tests.benchmarks.work import NAMES, Work
@@ -38,7 +38,8 @@ def run(bench: Bench, plan: Plan, names: Sequence[str], note: Callable[[Rows], N
                 servers.append(bench.start(system, stack))
             for server in servers:
                 check(bench, plan, server)
-        for name in names:
+        for number, name in enumerate(names, 1):
+            bench.say(f"part {number} of {len(names)}: {name}")
             rows += PARTS[name](bench, plan, servers)
             note(rows)
     return rows
@@ -74,6 +75,4 @@ def check(bench: Bench, plan: Plan, server: Server) -> None:
             if wrong is not None:
                 kind = "streamed" if work.stream else f"whole, {work.size}"
                 raise WrongAnswers(f"{server.system.name} → {NAMES[api]}, {kind}: {wrong}")
-        target = Target(server, api)
-        for work in (Work(), Work(stream=True)):
-            bench.load(target, work, Load(connections=4, requests=40, warm_up=0))
+        bench.warm(Target(server, api))

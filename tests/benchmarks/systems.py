@@ -161,7 +161,7 @@ def start(system: System, upstream: int, folder: Path, cores: Collection[int]) -
 def _first_answer(server: Server, child: Child, deadline: float) -> None:
     wrong: str | None = "it does not listen"
     while time.perf_counter() < deadline and child.popen.poll() is None:
-        with contextlib.suppress(ConnectionError, HTTPException):
+        with contextlib.suppress(OSError, HTTPException):
             wrong = server.ask(Work(), server.system.apis[0])
             if wrong is None:
                 return
@@ -257,7 +257,7 @@ def nginx() -> System | None:
 
     said = subprocess.run([program, "-v"], capture_output=True, text=True, check=False)
     number = said.stderr.strip().rpartition("/")[2]
-    return System("nginx", command, number, apis=("openai",), relays=True)
+    return System("nginx", command, number, relays=True)
 
 
 def litellm(folder: Path) -> System | None:
