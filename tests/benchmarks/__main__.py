@@ -84,7 +84,7 @@ examples:
     add("--no-native", action="store_true", help="upstream and load in Python, as without `cc`")
     add(
         "--broken",
-        choices=("status", "cut", "short"),
+        choices=("status", "cut", "short", "endless"),
         default="",
         help="have the upstream answer wrongly: this must end with an error",
     )
@@ -196,6 +196,8 @@ def measure(options: argparse.Namespace, arguments: Sequence[str]) -> dict[str, 
         "seconds": bench.seconds,
         "parts": names,
     }
+    # This process too stays away from the system under test.
+    os.sched_setaffinity(0, cores.load)
     with folder, bench:
         run(bench, plan, names, note)
     say(f"results: {os.path.relpath(output)}")

@@ -27,7 +27,7 @@ _INPUT_TOKENS = 25
 _MOST_CHUNKS = 100_000
 _MOST_TEXT = 1_000_000
 _LONGEST_WAIT_MS = 600_000
-_BROKEN: Final = ("", "no", "status", "cut", "short")
+_BROKEN: Final = ("", "no", "status", "cut", "short", "endless")
 
 
 class Dialect:
@@ -191,7 +191,8 @@ class Connection(asyncio.Protocol):
             if number < chunks:
                 rest = due - asyncio.get_running_loop().time() if gap else 0
                 await asyncio.sleep(max(rest, 0))
-        for section in ("last", "usage", "end") if usage else ("last", "end"):
+        ends = ("last", "usage", "end") if usage else ("last", "end")
+        for section in ends if broken != "endless" else ():
             self._event(dialect.write(section, count=chunks))
         self._transport.write(b"0\r\n\r\n")
 

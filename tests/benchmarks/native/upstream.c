@@ -1,7 +1,7 @@
 /* The providers of the benchmark: OpenAI, Anthropic and Gemini, whole and streamed, and an OTLP
  * collector that throws away what it gets and counts it. One thread, epoll, loopback only.
  *
- *     upstream --wire FOLDER [--port P] [--seconds S] [--broken status|cut|short]
+ *     upstream --wire FOLDER [--port P] [--seconds S] [--broken status|cut|short|endless]
  *
  * Prints `port N` once it listens, and ends after S seconds (default 3,600) or with its parent.
  *
@@ -10,8 +10,9 @@
  *   chunks  pieces of text in a stream         gap    milliseconds between them; 0: as fast as read
  *   size    bytes of text in a whole answer    first  milliseconds before the first byte
  *
- * --broken makes every answer wrong, to see that a benchmark of errors fails: another status; the
- * connection cut in the middle; an answer that looks complete and lacks its last piece.
+ * --broken makes answers wrong, to see that a benchmark of errors fails: another status; the
+ * connection cut in the middle; an answer that looks complete and lacks its last piece; a stream
+ * with all its pieces and no last event.
  *
  * GET /stats tells, as JSON, what it has seen.
  */
@@ -33,7 +34,7 @@
 #define MOST_TEXT 1000000
 
 enum { OPENAI, ANTHROPIC, GEMINI, DIALECTS };
-enum { SOUND, BAD_STATUS, CUT, SHORT };
+enum { SOUND, BAD_STATUS, CUT, SHORT, ENDLESS, MODES };
 
 static int broken;
 static dialect dialects[DIALECTS];
@@ -106,9 +107,8 @@ static void advance(connection *c) {
         return;
     }
     if (c->written >= c->chunks) {
-        event(c, LAST);
-        if (c->usage) event(c, USAGE);
-        event(c, END);
+        for (enum section at = LAST; at <= END && broken != ENDLESS; at++)
+            if (at != USAGE || c->usage) event(c, at);
         say(c, "0\r\n\r\n");
         send_out(c);
         answered(c);
@@ -327,7 +327,7 @@ static int listen_on(int port) {
 }
 
 int main(int count, char **words) {
-    static const char *const MODES[] = {"no", "status", "cut", "short"};
+    static const char *const NAMES[MODES] = {"no", "status", "cut", "short", "endless"};
     const char *folder = "wire";
     double seconds = 3600;
     int port = 0;
@@ -336,8 +336,8 @@ int main(int count, char **words) {
         if (!strcmp(words[i], "--wire")) folder = words[i + 1];
         if (!strcmp(words[i], "--seconds")) seconds = between(1, atof(words[i + 1]), 86400);
         if (!strcmp(words[i], "--broken"))
-            for (int mode = 0; mode < 4; mode++)
-                if (!strcmp(words[i + 1], MODES[mode])) broken = mode;
+            for (int mode = 0; mode < MODES; mode++)
+                if (!strcmp(words[i + 1], NAMES[mode])) broken = mode;
     }
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
