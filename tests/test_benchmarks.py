@@ -204,6 +204,20 @@ def test_what_is_counted(bench: Bench) -> None:
     assert sample.load["latency_ms"]["least"] >= 6
     seen = bench.seen()
     assert (seen["requests"], seen["chunks"], seen["aborted"]) == (30, 210, 0)
+    assert seen["answering"] == 0
+
+
+def test_streams_are_open_at_once_and_counted(bench: Bench) -> None:
+    target = Target(bench.direct, "gemini")
+    most = [0]
+
+    def watch() -> None:
+        most[0] = max(most[0], bench.seen()["answering"])
+
+    job = Work(stream=True, chunks=4, gap=500)
+    load = Load(connections=50, requests=50, warm_up=0, ramp=0.2, seconds=20)
+    assert bench.load(target, job, load, watch).fault is None
+    assert most[0] == 50
 
 
 def test_an_open_loop_counts_from_when_a_request_was_due(bench: Bench) -> None:

@@ -281,6 +281,10 @@ class Run:
         if options.requests or options.stream:
             until = min(self._last or self._end, self._end)
             seconds = max(until - self._window, 0) / 1e9
+        per_second = self._in_window / seconds if seconds else 0
+        if not options.rate and self._in_window < 2 * options.connections and self._last:
+            # Too few in it to say anything: all of them, the last ones with fewer connections.
+            per_second = self._numbers["all_answers"] / (self._last - self._start) * 1e9
         use = resource.getrusage(resource.RUSAGE_SELF)
         names = ("answers", "all_answers", "chunks", "all_chunks", "failed", "wrong", "timeouts")
         return {
@@ -288,7 +292,7 @@ class Run:
             "unsent": unsent,
             "open_at_end": 0,
             "seconds": seconds,
-            "per_second": self._in_window / seconds if seconds else 0,
+            "per_second": per_second,
             "cpu_seconds": use.ru_utime + use.ru_stime,
             "body_bytes": self._lengths or [0, 0],
             "latency_ms": self._latency.results(),

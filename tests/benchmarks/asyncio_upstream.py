@@ -59,8 +59,8 @@ class Upstream:
         sentence = (wire / "sentence.txt").read_text()
         self.lorem = (sentence * (_MOST_TEXT // len(sentence) + 1))[:_MOST_TEXT]
         self.broken = broken
-        names = ("requests", "connections", "open", "chunks", "aborted", "otlp_posts", "otlp_bytes")
-        self.seen = dict.fromkeys(names, 0)
+        names = ("requests", "connections", "open", "answering", "chunks", "aborted")
+        self.seen = dict.fromkeys((*names, "otlp_posts", "otlp_bytes"), 0)
 
 
 def _steered(body: bytes) -> dict[str, float]:
@@ -145,7 +145,11 @@ class Connection(asyncio.Protocol):
             self._whole("200 OK", json.dumps(seen).encode())
         else:
             seen["requests"] += 1
-            await self._complete(path, body)
+            seen["answering"] += 1
+            try:
+                await self._complete(path, body)
+            finally:
+                seen["answering"] -= 1
 
     async def _complete(self, path: bytes, body: bytes) -> None:
         steer, broken = _steered(body), self._upstream.broken

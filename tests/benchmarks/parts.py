@@ -116,11 +116,16 @@ def requests(bench: Bench, plan: Plan, servers: Sequence[Server]) -> Rows:
         for size, counts in sizes:
             for connections in counts:
                 bench.say(f"requests → {NAMES[api]}, {size}, {connections} connections")
-                load = Load(connections=connections, seconds=bench.seconds, timeout=60)
-                samples = bench.in_turn(targets, Work(size=size), load)
+                loads = {t.name: _closed_loop(bench, t, connections) for t in targets}
+                samples = bench.in_turn(targets, Work(size=size), loads)
                 fields: Row = {"size": size, "connections": connections}
                 rows += rows_of("requests", targets, samples, fields, request_figures)
     return rows
+
+
+def _closed_loop(bench: Bench, target: Target, connections: int) -> Load:
+    longer = target.server.system.takes_longer if connections >= 64 else 1
+    return Load(connections=connections, seconds=bench.seconds * longer, timeout=60)
 
 
 def rate(bench: Bench, plan: Plan, servers: Sequence[Server]) -> Rows:
@@ -175,7 +180,7 @@ def streams(bench: Bench, plan: Plan, servers: Sequence[Server]) -> Rows:
     )
     flood = (
         Work(stream=True, chunks=100, gap=2),
-        Load(connections=100, seconds=seconds, ramp=0.2, timeout=60),
+        Load(connections=100, seconds=seconds, warm_up=0, ramp=0.2, timeout=60),
     )
     rows: Rows = []
     for api in plan.apis:
@@ -224,7 +229,7 @@ def _memory_row(bench: Bench, plan: Plan, target: Target) -> Row:
 
     def watch() -> None:
         most["rss"] = max(most["rss"], rss_mb(pids()))
-        most["open"] = max(most["open"], bench.seen()["open"])
+        most["open"] = max(most["open"], bench.seen()["answering"])
 
     load = Load(
         connections=count, seconds=ramp + 1, warm_up=0, ramp=ramp, requests=count, timeout=120

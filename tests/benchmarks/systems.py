@@ -52,6 +52,8 @@ class System:
         relays: It understands nothing: clients speak the upstream's own API.
         start_seconds: How long its start may take.
         opens_per_second: How fast it is given streams: a slow one falls over otherwise.
+        takes_longer: How many times as long it is loaded with many connections: each is to be
+            answered more than once.
     """
 
     name: str
@@ -63,6 +65,7 @@ class System:
     relays: bool = False
     start_seconds: float = 30
     opens_per_second: float = 250
+    takes_longer: float = 1
 
 
 @dataclass
@@ -269,7 +272,7 @@ def litellm(folder: Path) -> System | None:
     def command(place: Place) -> list[str]:
         file = place.folder / "litellm.yaml"
         file.write_text(found.litellm_configuration(place.upstream))
-        at = ["--host", "127.0.0.1", "--port", str(place.port)]
+        at = ["--host", "127.0.0.1", "--port", str(place.port), "--num_workers", "1"]
         return [program, "--config", str(file), *at]
 
     # Its table of prices from the package, and no word home: nothing but loopback is asked.
@@ -283,6 +286,7 @@ def litellm(folder: Path) -> System | None:
         env=lambda _: local,
         start_seconds=150,
         opens_per_second=40,
+        takes_longer=3,
     )
 
 

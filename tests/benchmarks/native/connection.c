@@ -77,6 +77,7 @@ uint64_t earliest_due(void) { return heap_length ? heap[0]->due : UINT64_MAX; }
 void hang_up(connection *c) {
     if (c->dead) return;
     seen.aborted += c->busy;
+    seen.answering -= c->busy;
     seen.open--;
     wait_no_more(c);
     close(c->fd);

@@ -23,9 +23,9 @@ typedef struct connection {
     struct connection *next_dead;
 } connection;
 
-/* What has been counted since the start; `open` is now. */
+/* What has been counted since the start; `open` connections and `answering` are now. */
 extern struct counts {
-    unsigned long requests, connections, open, chunks, aborted, otlp_posts, otlp_bytes;
+    unsigned long requests, connections, open, answering, chunks, aborted, otlp_posts, otlp_bytes;
 } seen;
 
 extern int poller; /* of epoll */

@@ -290,11 +290,15 @@ static void print_text(const char *text) {
     putchar('"');
 }
 
-static void report(unsigned long unsent) {
+static void report(unsigned long unsent, int64_t start) {
     int64_t until = last_answer && last_answer < window_ends ? last_answer : window_ends;
     double seconds = until > window_begins ? (double)(until - window_begins) / SECOND : 0;
     /* A closed loop that is not limited in number is busy to the end of its window. */
     if (!option.requests && !option.stream) seconds = option.seconds;
+    double per_second = seconds > 0 ? (double)seen.in_window / seconds : 0;
+    /* Too few in it to say anything: all of them, the last ones with fewer connections. */
+    if (option.rate <= 0 && seen.in_window < 2ul * (unsigned long)option.connections && last_answer)
+        per_second = (double)seen.all_answers / ((double)(last_answer - start) / SECOND);
     struct rusage use;
     getrusage(RUSAGE_SELF, &use);
     double cpu = (double)(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
@@ -304,19 +308,14 @@ static void report(unsigned long unsent) {
            "\"connections\": %lu, \"open_at_end\": %d, \"seconds\": %.4f, \"per_second\": %.2f, "
            "\"cpu_seconds\": %.4f, \"body_bytes\": [%llu, %llu]",
            seen.answers, seen.all_answers, seen.chunks, seen.all_chunks, seen.failed, seen.wrong,
-           seen.timeouts, unsent, seen.stale, seen.opened, busy_count, seconds,
-           seconds > 0 ? (double)seen.in_window / seconds : 0, cpu,
+           seen.timeouts, unsent, seen.stale, seen.opened, busy_count, seconds, per_second, cpu,
            (unsigned long long)seen.least_body, (unsigned long long)seen.most_body);
     samples_print("latency_ms", &seen.latency);
     samples_print("first_ms", &seen.first);
     samples_print("transit_ms", &seen.transit);
     printf(", \"statuses\": {");
-    const char *separator = "";
-    for (int i = 0; i < 600; i++) {
-        if (!seen.statuses[i]) continue;
-        printf("%s\"%d\": %lu", separator, i, seen.statuses[i]);
-        separator = ", ";
-    }
+    for (int i = 0, some = 0; i < 600; i++)
+        if (seen.statuses[i]) printf("%s\"%d\": %lu", some++ ? ", " : "", i, seen.statuses[i]);
     printf("}, \"failure\": ");
     print_text(seen.failure);
     printf("}\n");
@@ -360,13 +359,12 @@ static void read_options(int count, char **words) {
 
 static void build_request(void) {
     static char body[1 << 22], head[16384];
-    size_t length = 0;
     FILE *file = option.body ? fopen(option.body, "rb") : NULL;
     if (!file) {
         perror(option.body ? option.body : "load: --body FILE is missing");
         exit(2);
     }
-    length = fread(body, 1, sizeof body, file);
+    size_t length = fread(body, 1, sizeof body, file);
     fclose(file);
     int n = snprintf(head, sizeof head,
                      "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\n"
@@ -395,6 +393,6 @@ int main(int count, char **words) {
     int64_t start = now_ns();
     window_begins = start + (int64_t)(option.warm_up * SECOND);
     window_ends = window_begins + (int64_t)(option.seconds * SECOND);
-    report(run(start));
+    report(run(start), start);
     return 0;
 }

@@ -166,10 +166,11 @@ static double steer(connection *c, const char *body, size_t length) {
 static void tell_stats(connection *c) {
     char text[512];
     int n = snprintf(text, sizeof text,
-                     "{\"requests\": %lu, \"connections\": %lu, \"open\": %lu, \"chunks\": %lu, "
-                     "\"aborted\": %lu, \"otlp_posts\": %lu, \"otlp_bytes\": %lu}",
-                     seen.requests, seen.connections, seen.open, seen.chunks, seen.aborted,
-                     seen.otlp_posts, seen.otlp_bytes);
+                     "{\"requests\": %lu, \"connections\": %lu, \"open\": %lu, \"answering\": %lu, "
+                     "\"chunks\": %lu, \"aborted\": %lu, \"otlp_posts\": %lu, \"otlp_bytes\": %lu}",
+                     seen.requests, seen.connections, seen.open,
+                     seen.answering - 1 /* without this one */, seen.chunks,
+                     seen.aborted, seen.otlp_posts, seen.otlp_bytes);
     buffer body = {text, (size_t)n, 0};
     whole(c, "200 OK", "application/json", &body);
 }
@@ -178,6 +179,7 @@ static void tell_stats(connection *c) {
 static void take(connection *c, const char *line, size_t line_length, char *body, size_t length) {
     static const buffer nothing;
     c->busy = true;
+    seen.answering++;
     c->begun = c->stream = c->usage = false;
     c->written = 0;
     c->speaks = NULL;
@@ -263,6 +265,7 @@ static void next_request(connection *c) {
 static void answered(connection *c) {
     if (c->dead) return;
     c->busy = false;
+    seen.answering--;
     if (c->closing && c->sent == c->out.length) hang_up(c);
 }
 
