@@ -194,14 +194,14 @@ def test_every_kind_of_wrong_answer_is_a_fault(
 
 def test_what_is_counted(bench: Bench) -> None:
     target = Target(bench.direct, "openai")
-    job = Work(stream=True, chunks=7, gap=1)
+    job = Work(stream=True, chunks=7, gap=5)
     sample = bench.load(target, job, Load(connections=3, requests=30, warm_up=0, seconds=20))
     assert sample.fault is None and sample.cpu is None
     assert (sample.load["all_answers"], sample.load["all_chunks"]) == (30, 210)
     assert sample.load["connections"] == 3, "connections are kept"
     assert sample.load["transit_ms"]["count"] == 210
-    # Six pauses of a millisecond, from the first piece to the last.
-    assert sample.load["latency_ms"]["least"] >= 6
+    # Six pauses of 5 ms from the first piece to the last; timers may wake a millisecond early.
+    assert sample.load["latency_ms"]["least"] > 25
     seen = bench.seen()
     assert (seen["requests"], seen["chunks"], seen["aborted"]) == (30, 210, 0)
     assert seen["answering"] == 0
