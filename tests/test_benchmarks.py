@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.benchmarks import report, work
+from tests.benchmarks.__main__ import repeatable
 from tests.benchmarks.bars import BARS, judged
 from tests.benchmarks.measure import Bench, Load, Rows, Target
 from tests.benchmarks.parts import Plan
@@ -291,6 +292,11 @@ def test_results_go_between_the_markers_and_nowhere_else(tmp_path: Path) -> None
     page.write_text("no markers")
     with pytest.raises(ValueError, match="needs the lines"):
         report.write_into(page, results([]))
+
+
+def test_the_command_on_the_page_names_no_place_of_a_machine() -> None:
+    words = ["--quick", "--output", "here/r.json", "--readme", "--peers=there", "--only", "rate"]
+    assert repeatable(words) == "--quick --only rate"
 
 
 def test_the_page_has_its_markers() -> None:

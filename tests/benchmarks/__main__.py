@@ -189,9 +189,8 @@ def measure(options: argparse.Namespace, arguments: Sequence[str]) -> dict[str, 
         broken=options.broken,
         say=say,
     )
-    kept = [word for word in arguments if word != "--readme"]
     results["options"] = {
-        "arguments": shlex.join(kept),
+        "arguments": repeatable(arguments),
         "rounds": bench.rounds,
         "seconds": bench.seconds,
         "parts": names,
@@ -202,6 +201,18 @@ def measure(options: argparse.Namespace, arguments: Sequence[str]) -> dict[str, 
         run(bench, plan, names, note)
     say(f"results: {os.path.relpath(output)}")
     return results
+
+
+def repeatable(arguments: Sequence[str]) -> str:
+    """Return the options without those that name places of this machine, or are about the page."""
+    kept: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word in ("--output", "--peers"):
+            next(words, None)
+        elif word != "--readme" and not word.startswith(("--output=", "--peers=")):
+            kept.append(word)
+    return shlex.join(kept)
 
 
 def _stamp(results: dict[str, Any]) -> str:

@@ -52,8 +52,8 @@ def build(folder: Path, *, native: bool = True) -> Programs:
         return Programs(
             upstream=(sys.executable, "-m", "tests.benchmarks.asyncio_upstream"),
             load=(sys.executable, "-m", "tests.benchmarks.asyncio_load"),
-            warning=f"upstream and load generator in Python ({why}): they take up to half of "
-            "each latency and limit the throughput; only CPU figures mean something",
+            warning=f"upstream and load generator in Python ({why}): their own time is in each "
+            "latency and limits the throughput; only CPU figures mean something",
         )
     folder.mkdir(parents=True, exist_ok=True)
     for name in _SOURCES:
