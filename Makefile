@@ -11,7 +11,7 @@ PORT ?= 8080
 DEBIAN := redis-server prometheus
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-virtualenv
 
-.PHONY: help run claude-agent test test-jaeger check format docs build bench lock clean $(DEBIAN)
+.PHONY: help run claude-agent test test-jaeger check format docs build bench bench-peers lock clean $(DEBIAN)
 
 help: ## Show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,8 +72,11 @@ docs: $(VENV)/.installed-dev ## Write the fidelity matrix and the table of metri
 build: $(VENV)/.installed-dev ## Build the wheel and the sdist into dist/
 	@$(BIN)/python -m build --no-isolation --outdir dist
 
-bench: $(VENV)/.installed-dev ## Measure start-up, memory per stream, latency added
-	@$(BIN)/python -m tests.benchmarks.streams
+bench: $(VENV)/.installed-dev ## Measure speed and memory (BENCH_ARGS="--quick", or --help)
+	@$(BIN)/python -m tests.benchmarks $(BENCH_ARGS)
+
+bench-peers: $(VENV)/.installed-dev ## Install what `make bench` compares with: nginx, Portkey, LiteLLM
+	@$(BIN)/python -m tests.benchmarks.peers.install $(PEERS_ARGS)
 
 lock: $(VENV)/.installed-dev ## Pin the dependencies anew, with hashes
 	@$(PIP) uv

@@ -1,35 +1,15 @@
-"""Start-up, memory per open stream and added latency of one worker.
+"""A server and its streams over plain sockets, for `claude_agent.py`: slow enough for Python."""
 
-    python -m tests.benchmarks.streams [--streams 1000] [--seconds 20] [--ramp 5]
-
-A server process as users run it, between the sandbox (the provider) and plain sockets (the
-clients), both in this process. Loopback only; bounded in count and time. Prints a table.
-"""
-
-import argparse
 import asyncio
 import json
 import os
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from pathlib import Path
 
-from proxy.sandbox.server import SandboxServer
-
 PAGE = os.sysconf("SC_PAGE_SIZE")
-
-POLICY = """\
-providers:
-  openai: {{base_url: "{openai}", api_key_env: [EP_BENCH_KEY]}}
-  anthropic: {{base_url: "{anthropic}", api_key_env: [EP_BENCH_KEY]}}
-personas:
-  claude: {{provider_preferences: [anthropic]}}
-  gpt: {{provider_preferences: [openai]}}
-"""
 
 
 def rss(pid: int) -> int:
@@ -97,102 +77,6 @@ async def one_stream(port: int, persona: str, text: str, counts: dict[str, int])
         writer.close()
 
 
-async def streams(
-    pid: int, port: int, persona: str, *, count: int, seconds: float, ramp: float
-) -> None:
-    """Open many slow streams within `ramp` seconds; print memory per stream."""
-    gap = 1.0
-    text = f"[sandbox gap={gap} chunks={int(seconds / gap)} words={int(seconds / gap) * 4}]"
-    await asyncio.gather(
-        *(one_stream(port, persona, "[sandbox words=8]", new_counts()) for _ in range(20))
-    )
-    idle = rss(pid)
-    counts = new_counts()
-    plateau, most = 0, 0
-    begun = time.perf_counter()
-    tasks: list[asyncio.Task[None]] = []
-    for _ in range(count):
-        tasks.append(asyncio.create_task(one_stream(port, persona, text, counts)))
-        if ramp:
-            await asyncio.sleep(ramp / count)
-    while not all(task.done() for task in tasks):
-        await asyncio.sleep(0.25)
-        most = max(most, counts["open"])
-        if counts["open"] == count:
-            plateau = max(plateau, rss(pid))
-    await asyncio.gather(*tasks)
-    print(
-        f"  {persona:7} {count} streams at once (most open {most}), {counts['done']} complete, "
-        f"{counts['failed']} failed, {time.perf_counter() - begun:.1f} s; RSS {idle / 2**20:.1f} "
-        f"-> {plateau / 2**20:.1f} MiB: {(plateau - idle) / count / 1024:.1f} KiB per stream"
-    )
-
-
 def new_counts() -> dict[str, int]:
     """Return fresh counters."""
     return {"open": 0, "done": 0, "failed": 0}
-
-
-async def latency(port: int, persona: str, count: int) -> list[float]:
-    """Return the milliseconds of sequential requests on one connection."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    times: list[float] = []
-    for _ in range(count):
-        begun = time.perf_counter()
-        writer.write(request(persona, "[sandbox say=ok]", stream=False))
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-        await reader.readexactly(length)
-        times.append((time.perf_counter() - begun) * 1000)
-    writer.close()
-    return times
-
-
-async def measure(options: argparse.Namespace) -> None:
-    """Run everything."""
-    async with SandboxServer() as sandbox:
-        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as policy:
-            policy.write(
-                POLICY.format(openai=sandbox.openai_base_url, anthropic=sandbox.anthropic_base_url)
-            )
-            policy.flush()
-            ready: list[float] = []
-            for _ in range(5):
-                process, port, seconds = await asyncio.to_thread(start, policy.name)
-                ready.append(seconds)
-                process.terminate()
-                await asyncio.to_thread(process.wait)
-            print(f"start to first answer: median {statistics.median(ready):.2f} s, {ready=}")
-            for persona in ("claude", "gpt"):
-                # A fresh server each: memory once taken is not given back.
-                process, port, _ = await asyncio.to_thread(start, policy.name)
-                try:
-                    times = sorted(await latency(port, persona, 500))
-                    print(
-                        f"  {persona:7} not streamed, one connection: p50 {times[250]:.2f} ms, "
-                        f"p99 {times[495]:.2f} ms, the sandbox's own time included"
-                    )
-                    await streams(
-                        process.pid,
-                        port,
-                        persona,
-                        count=options.streams,
-                        seconds=options.seconds,
-                        ramp=options.ramp,
-                    )
-                finally:
-                    process.terminate()
-                    await asyncio.to_thread(process.wait)
-
-
-def main() -> None:
-    """Parse the options and measure."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--streams", type=int, default=1000)
-    parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--ramp", type=float, default=5, help="0: all in the same instant")
-    asyncio.run(measure(parser.parse_args()))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""Other gateways to measure against, in environments of their own."""
