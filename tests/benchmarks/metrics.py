@@ -1,7 +1,7 @@
 """What metrics add to a request: microseconds of CPU, and how long a page takes.
 
-`python -m tests.benchmarks.metrics` measures one server process, `… several` as one of several, `… otlp`
-with OpenTelemetry's SDK beside it.
+`python -m tests.benchmarks.metrics` measures one server process, with `several` one of several, with
+`otlp` OpenTelemetry's SDK beside it.
 """
 
 import os
@@ -45,13 +45,26 @@ def exchange(*, stream: bool) -> Exchange:
     done.begun()
     done.trail.append(
         AttemptRecord(
-            **{"number": 1, "reason": "initial", "provider": "anthropic"},
-            **{"model": "claude-sonnet-5", "dialect": "anthropic_messages"},
-            **{"started": done.started, "first_chunk": 0.4, "seconds": 2.5, "status": 200},
-            **{"request_id": None, "follow_ups": 0, "report": Report()},
-            **{"end_reason": "completed", "error": None, "served_by": "claude-sonnet-5"},
-            **{"finish_reason": "stop", "usage": Usage(1200, 300, 1500), "chunks": 100},
-            **{"agent": None, "cost": 0.0081},
+            number=1,
+            reason="initial",
+            provider=target.provider,
+            model=target.model,
+            dialect="anthropic_messages",
+            started=done.started,
+            first_chunk=0.4,
+            seconds=2.5,
+            status=200,
+            request_id=None,
+            follow_ups=0,
+            report=Report(),
+            end_reason="completed",
+            error=None,
+            served_by=target.model,
+            finish_reason="stop",
+            usage=Usage(1200, 300, 1500),
+            chunks=100,
+            agent=None,
+            cost=0.0081,
         )
     )
     return done
