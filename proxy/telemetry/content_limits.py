@@ -25,6 +25,9 @@ LeftOut = Callable[[int], JSONObject]
 FLOOR: Final = 16
 """The part of the limit that a text has at least: below that, entries are left out."""
 
+LEAST: Final = 64
+"""Bytes that every text has: no word of the conventions, such as a `type`, is ever cut."""
+
 TRIES: Final = 6
 """To find the length at which texts are cut: it is right to a sixty-fourth of the limit."""
 
@@ -55,7 +58,7 @@ def fitted(count: int, entry: Callable[[int], JSONObject], limit: int, left_out:
         left_out: Stands for those that are not there.
     """
     room = limit - 2
-    floor = max(limit // FLOOR, 16)
+    floor = max(limit // FLOOR, LEAST)
     # In the order in which they are wanted: the first, the last, the one before it.
     taken: list[JSONObject] = []
     smallest: list[bytes] = []

@@ -1,12 +1,7 @@
 """What metrics add to a request: microseconds of CPU, and how long a page takes.
 
-<<<<<<< HEAD
-`python -m tests.benchmarks.metrics` measures one server process, `… several` as one of several,
-`… otlp` with OpenTelemetry's SDK beside it.
-=======
 `python -m tests.benchmarks.metrics` measures one server process, with `several` one of several, with
 `otlp` OpenTelemetry's SDK beside it.
->>>>>>> metrics
 """
 
 import os
@@ -52,13 +47,8 @@ def exchange(*, stream: bool) -> Exchange:
         AttemptRecord(
             number=1,
             reason="initial",
-<<<<<<< HEAD
-            provider="anthropic",
-            model="claude-sonnet-5",
-=======
             provider=target.provider,
             model=target.model,
->>>>>>> metrics
             dialect="anthropic_messages",
             started=done.started,
             first_chunk=0.4,
@@ -69,11 +59,7 @@ def exchange(*, stream: bool) -> Exchange:
             report=Report(),
             end_reason="completed",
             error=None,
-<<<<<<< HEAD
-            served_by="claude-sonnet-5",
-=======
             served_by=target.model,
->>>>>>> metrics
             finish_reason="stop",
             usage=Usage(1200, 300, 1500),
             chunks=100,
