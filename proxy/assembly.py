@@ -34,8 +34,8 @@ from proxy.reasoning_store import (
 )
 from proxy.registry import BUILT_IN, create_provider
 from proxy.response_cache import ResponseCache
-from proxy.telemetry.known_secrets import known_secrets
-from proxy.telemetry.redaction import Redactor
+from proxy.telemetry.content.known_secrets import known_secrets
+from proxy.telemetry.content.redaction import Redactor
 from proxy.ticker import Ticker
 
 __all__ = ["Assembly", "Examined", "access_under", "reasoning_store", "response_cache"]

@@ -149,12 +149,14 @@ class Line(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     answered_by: str | None | UnsetType = UNSET
     finish_reason: str | None | UnsetType = UNSET
     usage: Usage | None | UnsetType = UNSET
+    cost_usd: float | UnsetType = UNSET
     error: _Told | UnsetType = UNSET
 
 
 def _json(record: DecisionRecord) -> bytes:
     timings, cache, calls = record.timings, record.cache, record.attempts
     outcome = (record.answered_by, record.finish_reason, record.usage) != (None, None, None)
+    costs = [call.cost_usd for call in calls if call.cost_usd is not None]
     line = Line(
         time=_now(),
         request_id=record.request_id,
@@ -181,6 +183,7 @@ def _json(record: DecisionRecord) -> bytes:
         answered_by=record.answered_by if outcome else UNSET,
         finish_reason=record.finish_reason if outcome else UNSET,
         usage=record.usage if outcome else UNSET,
+        cost_usd=sum(costs) if costs else UNSET,
         error=UNSET if record.error is None else _told(record.error),
     )
     return as_ascii(encode(line)) + b"\n"

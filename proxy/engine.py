@@ -27,7 +27,7 @@ from proxy.preparation import Preparation
 from proxy.provider import AnswerStream, Prepared
 from proxy.reasoning_store import NO_REASONING_STORE, ReasoningStore
 from proxy.response_cache import KeptAnswer, ResponseCache
-from proxy.telemetry.redaction import Redactor
+from proxy.telemetry.content.redaction import Redactor
 from translators.errors import (
     AccessDenied,
     ExecutionPlatformError,

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from proxy.telemetry.metering import Page
+from proxy.telemetry.metrics.metering import Page
 
 __all__ = ["MetricsPage"]
 

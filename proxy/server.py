@@ -80,7 +80,7 @@ def _forget_worker(pid: int) -> None:
     """Take out of the metrics what a worker was doing; what it had done stays in them."""
     if (folder := shared_folder()) is not None:
         # Imported here: a parent whose workers live has no use for it.
-        module = importlib.import_module("proxy.telemetry.prometheus")
+        module = importlib.import_module("proxy.telemetry.metrics.prometheus")
         module.forget_process(pid, folder)
 
 

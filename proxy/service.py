@@ -35,8 +35,8 @@ from proxy.logs.lines import STDERR, format_for
 from proxy.metrics_page import MetricsPage
 from proxy.reload import Reloader
 from proxy.state_gauges import SpanDelivery, StateGauges
-from proxy.telemetry.metering import Metering, open_metering
-from proxy.telemetry.recorder import NO_METRICS, Recorder, RequestMetrics
+from proxy.telemetry.metrics.metering import Metering, open_metering
+from proxy.telemetry.metrics.recorder import NO_METRICS, Recorder, RequestMetrics
 from proxy.telemetry.setup import create_telemetry
 from proxy.telemetry.spans import Telemetry
 from proxy.ticker import Ticker

@@ -11,7 +11,7 @@ from typing import Final, Protocol, runtime_checkable
 from proxy import __version__
 from proxy.generation import Generations
 from proxy.processes import HasProcesses
-from proxy.telemetry.meters import Labels, Meter, Meters
+from proxy.telemetry.metrics.meters import Labels, Meter, Meters
 
 __all__ = ["SpanDelivery", "StateGauges"]
 

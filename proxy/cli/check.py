@@ -9,7 +9,7 @@ from proxy.availability import available, cli_credentials
 from proxy.claude_cli import AGENT_WARNING, LOGIN_WARNING
 from proxy.cli.table import columns
 from proxy.service import Configuration, access_of, load_configuration
-from proxy.telemetry.content_mode import content_mode
+from proxy.telemetry.content.mode import content_mode
 from proxy.telemetry.setup import check_telemetry, wants_telemetry
 from translators.errors import NoProvider
 from translators.json import encode

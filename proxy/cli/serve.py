@@ -9,7 +9,7 @@ from proxy.availability import available, cli_credentials
 from proxy.claude_cli import LOGIN_WARNING
 from proxy.cli.check import plain_request
 from proxy.service import Configuration, access_of, load_configuration
-from proxy.telemetry.metering import check_metering
+from proxy.telemetry.metrics.metering import check_metering
 from proxy.telemetry.setup import check_telemetry
 from translators.errors import NoProvider
 

@@ -110,6 +110,7 @@ class CallRecord(msgspec.Struct, frozen=True, gc=False):
         ignored: Parameters that its API has no counterpart for.
         emulated: Parameters whose effect was reached by other means.
         agent: What became of an agent's run.
+        cost_usd: What it cost, in US dollars, by the policy's prices, else by the agent's account.
     """
 
     number: int
@@ -132,6 +133,7 @@ class CallRecord(msgspec.Struct, frozen=True, gc=False):
     ignored: Sequence[str]
     emulated: Sequence[str]
     agent: AgentFacts | None
+    cost_usd: float | None
 
 
 class CacheRecord(msgspec.Struct, frozen=True, gc=False):

@@ -246,6 +246,7 @@ def _call(attempt: AttemptRecord, read: float) -> CallRecord:
         ignored=_bounded(report.ignored),
         emulated=_bounded(report.emulated),
         agent=attempt.agent,
+        cost_usd=attempt.cost,
     )
 
 

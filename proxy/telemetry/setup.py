@@ -11,12 +11,12 @@ from importlib.metadata import entry_points
 from typing import Final
 
 from proxy import __version__
-from proxy.telemetry.content_setup import check_content, create_capture
-from proxy.telemetry.delivery_schedule import Schedule
-from proxy.telemetry.limits import SpanLimits
-from proxy.telemetry.otlp import otlp_settings
-from proxy.telemetry.sampling import check_sampler
+from proxy.telemetry.content.setup import check_content, create_capture
+from proxy.telemetry.export.otlp import otlp_settings
+from proxy.telemetry.export.schedule import Schedule
 from proxy.telemetry.spans import NO_TELEMETRY, Telemetry
+from proxy.telemetry.tracing.limits import SpanLimits
+from proxy.telemetry.tracing.sampling import check_sampler
 from proxy.telemetry.variables import TelemetryError, text
 
 __all__ = [
@@ -118,7 +118,7 @@ def create_telemetry(
     check_telemetry(environment)
     if not wants_telemetry(environment):
         return NO_TELEMETRY
-    return importlib.import_module("proxy.telemetry.export").connect(
+    return importlib.import_module("proxy.telemetry.export.connect").connect(
         environment,
         exporters=_asked_for(environment),
         version=__version__,

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from policy.tracing import Inbound
 from proxy.call import Call, ToolWatch
-from proxy.telemetry.capture import AttemptContent
-from proxy.telemetry.counts import DeliveryCounts
+from proxy.telemetry.content.capture import AttemptContent
+from proxy.telemetry.export.counts import DeliveryCounts
 from translators.errors import ExecutionPlatformError
 from translators.fidelity import Report
 from translators.protocol import Outcome

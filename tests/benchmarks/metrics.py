@@ -13,8 +13,8 @@ from typing import Any
 from policy.decision import Decision
 from policy.schema import Target, Timeouts
 from proxy.exchange import Exchange
-from proxy.telemetry.metering import open_metering
-from proxy.telemetry.recorder import NO_METRICS, Recorder, RequestMetrics
+from proxy.telemetry.metrics.metering import open_metering
+from proxy.telemetry.metrics.recorder import NO_METRICS, Recorder, RequestMetrics
 from proxy.trail import AttemptRecord
 from tests.policy.building import made
 from translators.fidelity import Report

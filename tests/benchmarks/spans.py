@@ -3,8 +3,8 @@
     python -m tests.benchmarks.spans [--requests 20000]
 
 The spans of a streamed request with one attempt (SERVER and CLIENT, about 40 attributes, two
-events), as `proxy.telemetry.otel` makes them. A collector in a process of its own takes them over
-HTTP. All ways are measured in turn, three times; the median is printed. Loopback
+events), as `proxy.telemetry.tracing.otel` makes them. A collector in a process of its own takes
+them over HTTP. All ways are measured in turn, three times; the median is printed. Loopback
 only; bounded in count.
 """
 
@@ -24,9 +24,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from proxy.call import Call
-from proxy.telemetry.otel import OtelTelemetry
 from proxy.telemetry.setup import create_telemetry
 from proxy.telemetry.spans import NO_TELEMETRY, AttemptEnd, AttemptStart, Telemetry
+from proxy.telemetry.tracing.otel import OtelTelemetry
 from translators.fidelity import Report
 from translators.protocol import Outcome
 from translators.wire.response import Usage

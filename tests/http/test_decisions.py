@@ -27,6 +27,7 @@ ATTEMPT = [
     *("number", "reason", "provider", "model", "dialect", "begin_ms", "first_chunk_ms"),
     *("duration_ms", "status", "provider_request_id", "end_reason", "error", "answered_by"),
     *("finish_reason", "usage", "chunks", "follow_ups", "ignored", "emulated", "agent"),
+    "cost_usd",
 ]
 BOTH = pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 

@@ -10,7 +10,7 @@ import pytest
 from openai import OpenAI
 from prometheus_client.openmetrics import parser
 
-from proxy.telemetry.instruments import INSTRUMENTS, prometheus_name
+from proxy.telemetry.metrics.instruments import INSTRUMENTS, prometheus_name
 from tests.http.test_metrics import metrics_policy
 from tests.http.wire import CHAT, assert_error, new_client, unique
 from tests.prometheus_server import prometheus_missing

@@ -12,9 +12,9 @@ from proxy.generation import Generation, Generations
 from proxy.health import Health
 from proxy.metrics_page import MetricsPage
 from proxy.state_gauges import SpanDelivery, StateGauges
-from proxy.telemetry.instruments import INSTRUMENTS
-from proxy.telemetry.meters import Meters
-from proxy.telemetry.prometheus import PrometheusBackend
+from proxy.telemetry.metrics.instruments import INSTRUMENTS
+from proxy.telemetry.metrics.meters import Meters
+from proxy.telemetry.metrics.prometheus import PrometheusBackend
 from proxy.telemetry.spans import NO_TELEMETRY
 from tests.scrape import sample, samples
 from tests.telemetry.traced_app import Answer, ScriptedProvider, TracedApp

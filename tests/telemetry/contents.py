@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from proxy.telemetry.content import Asked, Writer
-from proxy.telemetry.redaction import Redactor
+from proxy.telemetry.content.messages import Asked, Writer
+from proxy.telemetry.content.redaction import Redactor
 from tests.telemetry import genai_schema as schema
 from translators.wire.request import ChatCompletionRequest
 

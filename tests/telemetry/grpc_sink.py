@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from proxy.telemetry.otlp_grpc import METHOD
+from proxy.telemetry.export.otlp_grpc import METHOD
 
 __all__ = ["GrpcSink", "Refusal"]
 

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from proxy.telemetry.instruments import INSTRUMENTS, Instrument, label_name, prometheus_name
+from proxy.telemetry.metrics.instruments import INSTRUMENTS, Instrument, label_name, prometheus_name
 
 __all__ = ["README", "main", "page", "rendered"]
 

@@ -11,9 +11,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler
 from opentelemetry.trace import SpanKind
 
 from proxy.call import AgentFacts, Call
-from proxy.telemetry.otel import OtelTelemetry
 from proxy.telemetry.spans import NO_TELEMETRY, AttemptEnd, AttemptSpan, AttemptStart, Telemetry
-from proxy.telemetry.tools import LONGEST_NAME, MOST
+from proxy.telemetry.tracing.otel import OtelTelemetry
+from proxy.telemetry.tracing.tools import LONGEST_NAME, MOST
 from tests.telemetry.traced_app import Answer, ScriptedProvider, TracedApp, span_id, trace_id
 from translators.errors import ProviderError
 from translators.fidelity import Report

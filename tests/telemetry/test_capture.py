@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import get_current_span
 
-from proxy.telemetry.bounded_answer import BoundedAnswer
-from proxy.telemetry.capture import AttemptContent, Capture
-from proxy.telemetry.content_mode import ContentMode
-from proxy.telemetry.redaction import REDACTED, Head, Redactor
+from proxy.telemetry.content.bounded_answer import BoundedAnswer
+from proxy.telemetry.content.capture import AttemptContent, Capture
+from proxy.telemetry.content.mode import ContentMode
+from proxy.telemetry.content.redaction import REDACTED, Head, Redactor
 from tests.telemetry import genai_schema as schema
 from tests.telemetry.secrets_of_tests import SHAPED
 from tests.telemetry.traced_app import (

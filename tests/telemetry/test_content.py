@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proxy.telemetry.redaction import REDACTED, Head
+from proxy.telemetry.content.redaction import REDACTED, Head
 from tests.telemetry import genai_schema as schema
 from tests.telemetry.contents import Json, answered, asked, choice, parts, user
 

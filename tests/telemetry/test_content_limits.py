@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from proxy.telemetry.content import MOST_PARTS, Writer
-from proxy.telemetry.redaction import Redactor
+from proxy.telemetry.content.messages import MOST_PARTS, Writer
+from proxy.telemetry.content.redaction import Redactor
 from tests.telemetry import genai_schema as schema
 from tests.telemetry.contents import LIMIT, Json, answered, asked, choice, parts, request, user
 from tests.telemetry.secrets_of_tests import KNOWN, SHAPED

@@ -8,14 +8,14 @@ import pytest
 from policy.build import CapabilityTable, build
 from policy.document import parse
 from policy.schema import Policy
-from proxy.telemetry.content_mode import (
+from proxy.telemetry.content.known_secrets import known_secrets, presented_keys
+from proxy.telemetry.content.mode import (
     CAPTURE,
     ContentMode,
     check_events,
     content_bytes,
     content_mode,
 )
-from proxy.telemetry.known_secrets import known_secrets, presented_keys
 from proxy.telemetry.setup import TelemetryError, check_telemetry
 from tests.serving import clean_environment, run_to_end
 
@@ -63,7 +63,7 @@ from proxy.service import load_configuration, open_service
 async def main():
     async with open_service(load_configuration()):
         print([name for name in sys.modules if "_logs" in name and "exporter" in name
-               or name in ("proxy.telemetry.content_events", "re2")])
+               or name in ("proxy.telemetry.content.events", "re2")])
 asyncio.run(main())
 """
         done = subprocess.run(

@@ -12,15 +12,15 @@ import pytest
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 
-from proxy.telemetry import delivery as module
-from proxy.telemetry.answers import Answer
-from proxy.telemetry.counts import DeliveryCounts
-from proxy.telemetry.delivery import MAX_REQUEST, Delivery
-from proxy.telemetry.delivery_schedule import Schedule
-from proxy.telemetry.encoding import Export, encode_resource, encode_scope
-from proxy.telemetry.export import exporter_for
-from proxy.telemetry.otlp import otlp_settings
-from proxy.telemetry.records import RecordProvider, SpanRecord
+from proxy.telemetry.export import delivery as module
+from proxy.telemetry.export.answers import Answer
+from proxy.telemetry.export.connect import exporter_for
+from proxy.telemetry.export.counts import DeliveryCounts
+from proxy.telemetry.export.delivery import MAX_REQUEST, Delivery
+from proxy.telemetry.export.encoding import Export, encode_resource, encode_scope
+from proxy.telemetry.export.otlp import otlp_settings
+from proxy.telemetry.export.schedule import Schedule
+from proxy.telemetry.tracing.records import RecordProvider, SpanRecord
 from proxy.telemetry.variables import TelemetryError
 from tests.serving import wait_until
 from tests.telemetry.collector import Collector, Said

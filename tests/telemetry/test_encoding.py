@@ -28,10 +28,10 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from proxy.telemetry.encoding import Export, encode_resource, encode_scope
-from proxy.telemetry.limits import SpanLimits
-from proxy.telemetry.records import RecordProvider, SpanRecord
-from proxy.telemetry.sampling import HeadSampler
+from proxy.telemetry.export.encoding import Export, encode_resource, encode_scope
+from proxy.telemetry.tracing.limits import SpanLimits
+from proxy.telemetry.tracing.records import RecordProvider, SpanRecord
+from proxy.telemetry.tracing.sampling import HeadSampler
 
 RESOURCE = Resource({"service.name": "test", "process.pid": 7, "x": ["a"]}, "https://schema/1")
 LONG = "ö" * 200
@@ -241,7 +241,7 @@ def test_values_that_are_equal_but_of_other_types_are_told_apart():
 
 
 def test_names_and_values_without_end_do_not_stay_in_memory():
-    from proxy.telemetry import encoding
+    from proxy.telemetry.export import encoding
 
     names = dict(encoding.NAMES)
     encoding.NAMES.clear()

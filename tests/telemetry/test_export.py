@@ -19,11 +19,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from proxy.call import Call
-from proxy.telemetry.encoding import Export, encode_resource, encode_scope
-from proxy.telemetry.otel import OtelTelemetry
-from proxy.telemetry.records import RecordProvider, SpanProvider, SpanRecord
+from proxy.telemetry.export.encoding import Export, encode_resource, encode_scope
 from proxy.telemetry.setup import create_telemetry
 from proxy.telemetry.spans import NO_TELEMETRY, AttemptEnd, AttemptStart
+from proxy.telemetry.tracing.otel import OtelTelemetry
+from proxy.telemetry.tracing.records import RecordProvider, SpanProvider, SpanRecord
 from tests.agent_cli import NEEDS_CLI
 from tests.http.agent_server import policy
 from tests.providers import UPSTREAM_KEY

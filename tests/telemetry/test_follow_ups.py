@@ -5,8 +5,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from proxy.call import Call
-from proxy.telemetry.otel import OtelTelemetry
 from proxy.telemetry.spans import AttemptEnd, AttemptStart
+from proxy.telemetry.tracing.otel import OtelTelemetry
 from translators.fidelity import Report
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from proxy.telemetry.instruments import INSTRUMENTS, label_name, prometheus_name, selected
+from proxy.telemetry.metrics.instruments import INSTRUMENTS, label_name, prometheus_name, selected
 from tests.telemetry.metrics_table import README, page
 
 # What dashboards and alerts are made of: whoever changes one of these breaks them.

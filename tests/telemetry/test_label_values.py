@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from proxy.telemetry.instruments import INSTRUMENTS
-from proxy.telemetry.label_values import ErrorTypes, KnownNames, method, top_level
-from proxy.telemetry.meters import MOST_SERIES, Meters
-from proxy.telemetry.prometheus import PrometheusBackend
+from proxy.telemetry.metrics.instruments import INSTRUMENTS
+from proxy.telemetry.metrics.label_values import ErrorTypes, KnownNames, method, top_level
+from proxy.telemetry.metrics.meters import MOST_SERIES, Meters
+from proxy.telemetry.metrics.prometheus import PrometheusBackend
 from tests.policy.building import made
 from tests.scrape import sample, samples
 

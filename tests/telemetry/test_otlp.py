@@ -13,10 +13,10 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from proxy.telemetry import otlp
-from proxy.telemetry.answers import Answer
-from proxy.telemetry.export import exporter_for
-from proxy.telemetry.otlp import OtlpSettings, otlp_settings
+from proxy.telemetry.export import otlp
+from proxy.telemetry.export.answers import Answer
+from proxy.telemetry.export.connect import exporter_for
+from proxy.telemetry.export.otlp import OtlpSettings, otlp_settings
 from proxy.telemetry.setup import check_telemetry
 from proxy.telemetry.variables import TelemetryError
 from tests.telemetry.collector import Collector, Said, certificate, partial

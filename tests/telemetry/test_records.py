@@ -22,9 +22,9 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from proxy.telemetry.limits import SpanLimits
-from proxy.telemetry.records import RecordProvider, RecordTracer, SpanRecord
-from proxy.telemetry.sampling import HeadSampler
+from proxy.telemetry.tracing.limits import SpanLimits
+from proxy.telemetry.tracing.records import RecordProvider, RecordTracer, SpanRecord
+from proxy.telemetry.tracing.sampling import HeadSampler
 
 STATE = TraceState([("vendor", "a"), ("other", "b")])
 REMOTE = SpanContext(0xABC, 0xDEF, True, TraceFlags(1), STATE)

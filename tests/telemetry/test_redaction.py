@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.telemetry.redaction import DEEPEST, REACH, REDACTED, Head, Redactor
+from proxy.telemetry.content.redaction import DEEPEST, REACH, REDACTED, Head, Redactor
 from tests.telemetry.secrets_of_tests import KNOWN, PLACES, SHAPED
 
 PLAIN = Redactor()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from opentelemetry.sdk.trace import sampling as sdk
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
-from proxy.telemetry.sampling import GROUP, HeadSampler, check_sampler, sampler_from
+from proxy.telemetry.tracing.sampling import GROUP, HeadSampler, check_sampler, sampler_from
 from proxy.telemetry.variables import TelemetryError
 
 NAMES = ("always_on", "always_off", "traceidratio")

@@ -26,8 +26,8 @@ from proxy.live_gates import LiveGates
 from proxy.preparation import Preparation
 from proxy.provider import ChatProvider, Provider
 from proxy.service import Configuration, Service
-from proxy.telemetry.capture import Capture
-from proxy.telemetry.otel import OtelTelemetry
+from proxy.telemetry.content.capture import Capture
+from proxy.telemetry.tracing.otel import OtelTelemetry
 from proxy.ticker import Ticker
 from translators.errors import ProviderError
 from translators.openai_chat.errors import error_from_response

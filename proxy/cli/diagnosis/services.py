@@ -10,7 +10,7 @@ from proxy.cli.diagnosis.findings import Finding, split_reason
 from proxy.cli.diagnosis.network import place_of, proxy_for, reach, remedy_for
 from proxy.config import ConfigurationError, Settings
 from proxy.service import check_reasoning_store
-from proxy.telemetry.otlp import GRPC, otlp_settings
+from proxy.telemetry.export.otlp import GRPC, otlp_settings
 from proxy.telemetry.setup import TelemetryError, check_telemetry, otlp_endpoint, wants_telemetry
 
 __all__ = ["is_our_server", "redis_finding", "tracing_finding"]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from proxy.environment import ConfigurationError, load_environment, non_empty
 from proxy.file_watch import stamp
 from proxy.service import Configuration, load_configuration
-from proxy.telemetry.metering import check_metering
+from proxy.telemetry.metrics.metering import check_metering
 from proxy.telemetry.setup import TelemetryError, check_telemetry
 
 __all__ = ["configuration"]

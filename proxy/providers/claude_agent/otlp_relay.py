@@ -2,8 +2,8 @@
 
 Nothing waits for it: a process gets its answer at once, and what cannot be delivered is counted and
 forgotten. Only spans of the request's own trace pass, with what is meant for a collector
-(`proxy.telemetry.guests`), and they go the way that our own go, over HTTP or gRPC
-(`proxy.telemetry.forward`).
+(`proxy.telemetry.tracing.guests`), and they go the way that our own go, over HTTP or gRPC
+(`proxy.telemetry.export.forward`).
 """
 
 import asyncio
@@ -141,7 +141,7 @@ class OtlpRelay:
 
 def _admitted(body: bytes, traceparent: str, expected: Expected) -> tuple[bytes | None, int]:
     # OpenTelemetry is loaded where traces are asked for, and nowhere else.
-    guests: Any = import_module("proxy.telemetry.guests")
+    guests: Any = import_module("proxy.telemetry.tracing.guests")
     return guests.admitted(
         body, traceparent=traceparent, history=expected.history, tools=expected.tools
     )
@@ -153,5 +153,5 @@ def forwarder(ours: Mapping[str, str]) -> Forwarding:
     Raises:
         TelemetryError: A variable is wrong.
     """
-    forward: Any = import_module("proxy.telemetry.forward")
+    forward: Any = import_module("proxy.telemetry.export.forward")
     return forward.Forwarder(ours)

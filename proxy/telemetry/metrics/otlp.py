@@ -18,8 +18,8 @@ from opentelemetry.sdk.metrics.export import (
     PeriodicExportingMetricReader,
 )
 
-from proxy.telemetry.instruments import Instrument
-from proxy.telemetry.meters import MOST_SERIES, Labels, Meter
+from proxy.telemetry.metrics.instruments import Instrument
+from proxy.telemetry.metrics.meters import MOST_SERIES, Labels, Meter
 from proxy.telemetry.resource import resource
 
 __all__ = ["OtlpBackend", "open_otlp"]

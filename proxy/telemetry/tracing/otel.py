@@ -15,11 +15,8 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_
 
 from policy.tracing import Inbound
 from proxy.telemetry import attributes as names
-from proxy.telemetry.attempt_span import OtelAttemptSpan
-from proxy.telemetry.capture import Capture
-from proxy.telemetry.counts import DeliveryCounts
-from proxy.telemetry.propagation import inbound
-from proxy.telemetry.records import SpanProvider
+from proxy.telemetry.content.capture import Capture
+from proxy.telemetry.export.counts import DeliveryCounts
 from proxy.telemetry.spans import (
     AttemptSpan,
     AttemptStart,
@@ -29,6 +26,9 @@ from proxy.telemetry.spans import (
     RouteSpan,
     RouteStart,
 )
+from proxy.telemetry.tracing.attempt_span import OtelAttemptSpan
+from proxy.telemetry.tracing.propagation import inbound
+from proxy.telemetry.tracing.records import SpanProvider
 
 __all__ = ["OtelTelemetry"]
 

@@ -7,19 +7,19 @@ from typing import Final
 
 from opentelemetry.sdk.resources import Resource
 
-from proxy.telemetry.answers import Exporter
-from proxy.telemetry.capture import Capture
-from proxy.telemetry.console import Console, Lines
-from proxy.telemetry.delivery import Delivery
-from proxy.telemetry.delivery_schedule import Schedule
-from proxy.telemetry.encoding import Export, encode_resource, encode_scope
-from proxy.telemetry.limits import SpanLimits
-from proxy.telemetry.otel import OtelTelemetry
-from proxy.telemetry.otlp import GRPC, OtlpSettings, otlp_settings
-from proxy.telemetry.otlp_http import OtlpHttp
-from proxy.telemetry.records import RecordProvider, SpanRecord
+from proxy.telemetry.content.capture import Capture
+from proxy.telemetry.export.answers import Exporter
+from proxy.telemetry.export.console import Console, Lines
+from proxy.telemetry.export.delivery import Delivery
+from proxy.telemetry.export.encoding import Export, encode_resource, encode_scope
+from proxy.telemetry.export.otlp import GRPC, OtlpSettings, otlp_settings
+from proxy.telemetry.export.otlp_http import OtlpHttp
+from proxy.telemetry.export.schedule import Schedule
 from proxy.telemetry.resource import resource
-from proxy.telemetry.sampling import sampler_from
+from proxy.telemetry.tracing.limits import SpanLimits
+from proxy.telemetry.tracing.otel import OtelTelemetry
+from proxy.telemetry.tracing.records import RecordProvider, SpanRecord
+from proxy.telemetry.tracing.sampling import sampler_from
 
 __all__ = ["connect", "exporter_for"]
 
@@ -97,7 +97,7 @@ def exporter_for(settings: OtlpSettings) -> Exporter:
     """
     if settings.protocol == GRPC:
         # Imported here: grpcio takes 0.1 s, and is an extra.
-        from proxy.telemetry.otlp_grpc import OtlpGrpc  # noqa: PLC0415
+        from proxy.telemetry.export.otlp_grpc import OtlpGrpc  # noqa: PLC0415
 
         return OtlpGrpc(settings)
     return OtlpHttp(settings)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from proxy import __version__
-from proxy.telemetry.instruments import selected
-from proxy.telemetry.meters import Backend, Meters
+from proxy.telemetry.metrics.instruments import selected
+from proxy.telemetry.metrics.meters import Backend, Meters
 from proxy.telemetry.setup import TelemetryError
 
 __all__ = ["Metering", "Page", "check_metering", "open_metering", "otlp_exporters"]
@@ -106,12 +106,14 @@ def open_metering(environment: Mapping[str, str], *, page: bool) -> Metering:
     backends: list[Backend] = []
     made: Page | None = None
     if page:
-        prometheus = importlib.import_module("proxy.telemetry.prometheus").PrometheusBackend()
+        prometheus = importlib.import_module(
+            "proxy.telemetry.metrics.prometheus"
+        ).PrometheusBackend()
         backends.append(prometheus)
         made = prometheus.page
     if exporters := otlp_exporters(environment):
         open_otlp: Callable[..., Backend]
-        open_otlp = importlib.import_module("proxy.telemetry.otlp_metrics").open_otlp
+        open_otlp = importlib.import_module("proxy.telemetry.metrics.otlp").open_otlp
         backends.append(open_otlp(exporters, __version__))
     instruments = selected(environment.get("OTEL_SEMCONV_STABILITY_OPT_IN", ""))
     return Metering(Meters(instruments, backends), made)

@@ -8,8 +8,8 @@ from typing import Any, Final, TextIO
 
 from opentelemetry.trace import SpanContext, format_span_id, format_trace_id
 
-from proxy.telemetry.answers import Answer
-from proxy.telemetry.records import SpanRecord
+from proxy.telemetry.export.answers import Answer
+from proxy.telemetry.tracing.records import SpanRecord
 
 __all__ = ["Console", "Lines", "span_as_json"]
 

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from proxy.gathering import Gathering
-from proxy.telemetry.redaction import Head
+from proxy.telemetry.content.redaction import Head
 from translators.protocol import Chunk
 
 __all__ = ["BoundedAnswer"]

@@ -10,8 +10,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from proxy import __version__
-from proxy.telemetry.answers import Answer, accepted
-from proxy.telemetry.otlp import OtlpSettings
+from proxy.telemetry.export.answers import Answer, accepted
+from proxy.telemetry.export.otlp import OtlpSettings
 from proxy.telemetry.variables import TelemetryError
 
 __all__ = ["METHOD", "OtlpGrpc"]

@@ -5,8 +5,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from proxy.telemetry.capture import Capture, EventSink
-from proxy.telemetry.content_mode import CAPTURE, check_events, content_bytes, content_mode
+from proxy.telemetry.content.capture import Capture, EventSink
+from proxy.telemetry.content.mode import CAPTURE, check_events, content_bytes, content_mode
 
 __all__ = ["check_content", "create_capture"]
 
@@ -48,6 +48,6 @@ def create_capture(
     )
     events: EventSink | None = None
     if mode.events:
-        module = importlib.import_module("proxy.telemetry.content_events")
+        module = importlib.import_module("proxy.telemetry.content.events")
         events = module.ContentEvents(check_events(environment), resource, version)
     return Capture(mode, content_bytes(environment, limit), events)

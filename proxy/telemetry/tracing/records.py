@@ -22,8 +22,8 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace.span import TraceFlags
 
-from proxy.telemetry.limits import Attributes, SpanLimits, keep, kept
-from proxy.telemetry.sampling import HeadSampler
+from proxy.telemetry.tracing.limits import Attributes, SpanLimits, keep, kept
+from proxy.telemetry.tracing.sampling import HeadSampler
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.sampling import Sampler

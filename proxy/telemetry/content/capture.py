@@ -12,11 +12,11 @@ import msgspec
 
 from proxy.gathering import UNFOLDABLE
 from proxy.telemetry import attributes as names
-from proxy.telemetry.bounded_answer import BoundedAnswer
-from proxy.telemetry.content import Writer
-from proxy.telemetry.content_mode import ContentMode
-from proxy.telemetry.known_secrets import presented_keys
-from proxy.telemetry.redaction import REACH, Redactor
+from proxy.telemetry.content.bounded_answer import BoundedAnswer
+from proxy.telemetry.content.known_secrets import presented_keys
+from proxy.telemetry.content.messages import Writer
+from proxy.telemetry.content.mode import ContentMode
+from proxy.telemetry.content.redaction import REACH, Redactor
 from translators.protocol import Chunk
 from translators.wire.request import ChatCompletionRequest
 

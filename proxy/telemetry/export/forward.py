@@ -5,11 +5,11 @@ import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
 
-from proxy.telemetry.answers import Answer
-from proxy.telemetry.delivery import Sender
-from proxy.telemetry.delivery_schedule import Schedule
-from proxy.telemetry.export import exporter_for
-from proxy.telemetry.otlp import otlp_settings
+from proxy.telemetry.export.answers import Answer
+from proxy.telemetry.export.connect import exporter_for
+from proxy.telemetry.export.delivery import Sender
+from proxy.telemetry.export.otlp import otlp_settings
+from proxy.telemetry.export.schedule import Schedule
 
 __all__ = ["Forwarder"]
 

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from proxy.telemetry.redaction import Head
+from proxy.telemetry.content.redaction import Head
 from translators.json import encode
 
 __all__ = ["LeftOut", "Opaque", "cut", "fitted"]

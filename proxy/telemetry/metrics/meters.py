@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
-from proxy.telemetry.instruments import INSTRUMENTS, Instrument
+from proxy.telemetry.metrics.instruments import INSTRUMENTS, Instrument
 
 __all__ = ["MOST_SERIES", "OVERFLOW", "Backend", "Labels", "Meter", "Meters"]
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from proxy.telemetry.redaction import REDACTED
+from proxy.telemetry.content.redaction import REDACTED
 
 __all__ = ["inline", "medium", "reference"]
 

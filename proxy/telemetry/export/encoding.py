@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, cast
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 from opentelemetry.trace.span import TraceState
 
-from proxy.telemetry.records import Scope, SpanEvent, SpanLink, SpanRecord
+from proxy.telemetry.tracing.records import Scope, SpanEvent, SpanLink, SpanRecord
 
 __all__ = ["NAMES", "Export", "encode_resource", "encode_scope", "encode_span"]
 

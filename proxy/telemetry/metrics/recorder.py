@@ -10,8 +10,8 @@ from typing import Any, Final, Protocol
 from policy.schema import Policy
 from proxy.exchange import Exchange, error_type
 from proxy.telemetry import attributes as names
-from proxy.telemetry.label_values import ErrorTypes, KnownNames, method, top_level
-from proxy.telemetry.meters import Labels, Meters
+from proxy.telemetry.metrics.label_values import ErrorTypes, KnownNames, method, top_level
+from proxy.telemetry.metrics.meters import Labels, Meters
 from proxy.trail import AttemptRecord
 from translators.errors import ExecutionPlatformError
 from translators.wire.response import CompletionTokensDetails, PromptTokensDetails, Usage

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from random import uniform
 from typing import Final, Protocol
 
-from proxy.telemetry.answers import Answer, Exporter
-from proxy.telemetry.counts import DeliveryCounts
-from proxy.telemetry.delivery_schedule import Schedule
-from proxy.telemetry.records import SpanRecord
+from proxy.telemetry.export.answers import Answer, Exporter
+from proxy.telemetry.export.counts import DeliveryCounts
+from proxy.telemetry.export.schedule import Schedule
+from proxy.telemetry.tracing.records import SpanRecord
 
 __all__ = ["LAST_SECONDS", "MAX_REQUEST", "Delivery", "Parcels", "Sender"]
 

@@ -17,9 +17,9 @@ from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
-from proxy.telemetry.captured_media import inline, medium, reference
-from proxy.telemetry.content_limits import LeftOut, Opaque, fitted
-from proxy.telemetry.redaction import REACH, Head, Redactor
+from proxy.telemetry.content.limits import LeftOut, Opaque, fitted
+from proxy.telemetry.content.media import inline, medium, reference
+from proxy.telemetry.content.redaction import REACH, Head, Redactor
 from translators.json import UNREADABLE, encode
 from translators.wire.content import (
     AssistantMessage,

@@ -24,8 +24,8 @@ from urllib3.exceptions import (
 )
 
 from proxy import __version__
-from proxy.telemetry.answers import Answer, accepted
-from proxy.telemetry.otlp import OtlpSettings
+from proxy.telemetry.export.answers import Answer, accepted
+from proxy.telemetry.export.otlp import OtlpSettings
 from proxy.telemetry.variables import TelemetryError
 
 __all__ = ["OtlpHttp"]

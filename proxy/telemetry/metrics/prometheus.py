@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
-from proxy.telemetry.instruments import Instrument, label_name, prometheus_name
-from proxy.telemetry.meters import MOST_SERIES, OVERFLOW, Labels, Meter
+from proxy.telemetry.metrics.instruments import Instrument, label_name, prometheus_name
+from proxy.telemetry.metrics.meters import MOST_SERIES, OVERFLOW, Labels, Meter
 from proxy.workers import shared_folder
 
 __all__ = ["PrometheusBackend", "forget_process"]

@@ -8,10 +8,10 @@ from opentelemetry.trace import SpanKind, StatusCode, Tracer, set_span_in_contex
 
 from proxy.call import AgentFacts, ToolWatch
 from proxy.telemetry import attributes as names
-from proxy.telemetry.capture import AttemptContent
-from proxy.telemetry.propagation import outbound, traceparent
+from proxy.telemetry.content.capture import AttemptContent
 from proxy.telemetry.spans import AttemptEnd, AttemptStart
-from proxy.telemetry.tools import ToolSpans
+from proxy.telemetry.tracing.propagation import outbound, traceparent
+from proxy.telemetry.tracing.tools import ToolSpans
 from translators.errors import ProviderError
 from translators.fidelity import Report
 from translators.protocol import Outcome
