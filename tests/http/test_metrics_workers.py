@@ -22,6 +22,7 @@ from tests.serving import START_SECONDS, Proxy, SandboxProcess, wait_until
 SCRAPER = "scraper-key-77e1"
 CLIENT = "client-key-0c9a"
 ENV = {"UPSTREAM_KEY": UPSTREAM_KEY, "EP_CLIENT_KEYS": CLIENT, "EP_METRICS_KEY": SCRAPER}
+ENV["EP_DRAIN_TIMEOUT"] = "2"
 FALLBACK = "[sandbox provider=anthropic fail=529]"
 
 
@@ -85,6 +86,7 @@ ATTEMPTS = (
 )
 
 
+@pytest.mark.timeout(400)
 def test_prometheus_counts_what_two_processes_serve_and_loses_nothing_with_one(two: Proxy) -> None:
     with PrometheusServer(two.url, SCRAPER) as prometheus:
         for number in range(20):
