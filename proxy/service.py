@@ -34,7 +34,7 @@ from proxy.generation import Generation, Generations
 from proxy.logs.lines import STDERR, format_for
 from proxy.metrics_page import MetricsPage
 from proxy.reload import Reloader
-from proxy.state_gauges import SpanDelivery, StateGauges
+from proxy.state_gauges import StateGauges
 from proxy.telemetry.metrics.metering import Metering, open_metering
 from proxy.telemetry.metrics.recorder import NO_METRICS, Recorder, RequestMetrics
 from proxy.telemetry.setup import create_telemetry
@@ -258,7 +258,7 @@ def _metrics(
         metering.meters,
         generations,
         is_wrong=lambda: reloader is not None and reloader.error is not None,
-        spans=telemetry if isinstance(telemetry, SpanDelivery) else None,
+        spans=telemetry.counts,
     )
     stack.callback(gauges.close)
     page = None if metering.page is None else MetricsPage(metering.page, gauges.look)

@@ -6,37 +6,18 @@ page of one shows what the others saw last.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 from proxy import __version__
 from proxy.generation import Generations
 from proxy.processes import HasProcesses
+from proxy.telemetry.export.counts import DeliveryCounts
 from proxy.telemetry.metrics.meters import Labels, Meter, Meters
 
-__all__ = ["SpanDelivery", "StateGauges"]
+__all__ = ["StateGauges"]
 
 INTERVAL: Final = 2.0
 """Seconds between two looks."""
-
-
-@runtime_checkable
-class SpanDelivery(Protocol):
-    """What became of spans since the start; offered by telemetry that delivers them itself."""
-
-    @property
-    def exported(self) -> int:
-        """Spans that the collector took."""
-        ...
-
-    @property
-    def dropped(self) -> Mapping[str, int]:
-        """Spans that nobody took, by reason: a word from a short list."""
-        ...
-
-    @property
-    def failed_exports(self) -> int:
-        """Exports that failed."""
-        ...
 
 
 class StateGauges:
@@ -46,7 +27,7 @@ class StateGauges:
         meters: Where it is told.
         generations: Of the policy.
         is_wrong: Whether the policy file is refused as it is now.
-        spans: What became of them; None: nobody counts.
+        spans: Returns what became of them so far.
     """
 
     def __init__(
@@ -55,7 +36,7 @@ class StateGauges:
         generations: Generations,
         *,
         is_wrong: Callable[[], bool],
-        spans: SpanDelivery | None,
+        spans: Callable[[], DeliveryCounts],
     ) -> None:
         self._generations = generations
         self._is_wrong = is_wrong
@@ -81,11 +62,11 @@ class StateGauges:
         states = () if gates is None else gates.open_now()
         self._gates.tell({(persona, *target): int(is_open) for persona, *target, is_open in states})
         self._look_at_processes()
-        if self._spans is not None:
-            self._exported.tell(self._spans.exported, ())
-            self._failed.tell(self._spans.failed_exports, ())
-            for reason, count in self._spans.dropped.items():
-                self._dropped.tell(count, (reason,))
+        spans = self._spans()
+        self._exported.tell(spans.exported, ())
+        self._failed.tell(spans.failed_exports, ())
+        for reason, count in spans.dropped.items():
+            self._dropped.tell(count, (reason,))
 
     def close(self) -> None:
         """Look no more."""

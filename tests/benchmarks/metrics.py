@@ -1,7 +1,7 @@
 """What metrics add to a request: microseconds of CPU, and how long a page takes.
 
-`python -m tests.benchmarks.metrics` measures one server process, with `several` one of several,
-with `otlp` OpenTelemetry's SDK beside it.
+`python -m tests.benchmarks.metrics` measures one server process; `several` one of several,
+`otlp` one that also has OpenTelemetry's SDK.
 """
 
 import os

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
@@ -11,19 +10,13 @@ from proxy.access import Access
 from proxy.generation import Generation, Generations
 from proxy.health import Health
 from proxy.metrics_page import MetricsPage
-from proxy.state_gauges import SpanDelivery, StateGauges
+from proxy.state_gauges import StateGauges
+from proxy.telemetry.export.counts import DeliveryCounts
 from proxy.telemetry.metrics.instruments import INSTRUMENTS
 from proxy.telemetry.metrics.meters import Meters
 from proxy.telemetry.metrics.prometheus import PrometheusBackend
-from proxy.telemetry.spans import NO_TELEMETRY
 from tests.scrape import sample, samples
 from tests.telemetry.traced_app import Answer, ScriptedProvider, TracedApp
-
-
-class Delivery:
-    exported = 3
-    failed_exports = 0
-    dropped: Mapping[str, int] = {"queue_full": 2}
 
 
 def generations() -> Generations:
@@ -32,13 +25,15 @@ def generations() -> Generations:
 
 
 async def test_spans_that_somebody_else_counts_are_counted_once():
-    delivery, backend = Delivery(), PrometheusBackend()
+    counts, backend = DeliveryCounts(3, {"queue_full": 2}, 0), PrometheusBackend()
     gauges = StateGauges(
-        Meters(INSTRUMENTS, [backend]), generations(), is_wrong=lambda: False, spans=delivery
+        Meters(INSTRUMENTS, [backend]),
+        generations(),
+        is_wrong=lambda: False,
+        spans=lambda: counts,
     )
     gauges.look()
-    delivery.exported, delivery.failed_exports = 10, 1
-    delivery.dropped = {"queue_full": 2, "shutdown": 4}
+    counts = DeliveryCounts(10, {"queue_full": 2, "unreachable": 4}, 1)
     gauges.look()
     gauges.look()
     gauges.close()
@@ -46,12 +41,7 @@ async def test_spans_that_somebody_else_counts_are_counted_once():
     assert found[sample("ep_spans_exported_total")] == 10
     assert found[sample("ep_spans_failed_exports_total")] == 1
     assert found[sample("ep_spans_dropped_total", ep_reason="queue_full")] == 2
-    assert found[sample("ep_spans_dropped_total", ep_reason="shutdown")] == 4
-
-
-def test_telemetry_that_counts_is_told_from_one_that_does_not():
-    assert isinstance(Delivery(), SpanDelivery)
-    assert not isinstance(NO_TELEMETRY, SpanDelivery)
+    assert found[sample("ep_spans_dropped_total", ep_reason="unreachable")] == 4
 
 
 async def test_it_looks_by_itself_until_it_is_closed(monkeypatch: pytest.MonkeyPatch):
@@ -66,7 +56,10 @@ async def test_it_looks_by_itself_until_it_is_closed(monkeypatch: pytest.MonkeyP
         return False
 
     gauges = StateGauges(
-        Meters(INSTRUMENTS, [PrometheusBackend()]), generations(), is_wrong=is_wrong, spans=None
+        Meters(INSTRUMENTS, [PrometheusBackend()]),
+        generations(),
+        is_wrong=is_wrong,
+        spans=DeliveryCounts,
     )
     async with asyncio.timeout(5):
         await thrice.wait()
