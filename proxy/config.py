@@ -23,6 +23,7 @@ from proxy.environment import (
     non_empty,
     unknown_variables,
 )
+from proxy.http_client.options import CLIENTS, ClientKind
 
 __all__ = [
     "ConfigurationError",
@@ -61,6 +62,7 @@ class Settings:
         log_level: Of `LOG_LEVELS` (`EP_LOG_LEVEL`).
         redis_url: Where server processes share the reasoning of models (`EP_REDIS_URL`); None:
             each keeps its own.
+        http_client: Which HTTP client asks the providers, of `CLIENTS` (`EP_HTTP_CLIENT`).
         quality: Whether Quality Fabric is served below `/quality` (`EP_QUALITY`). Here and not in
             the policy: it writes a file, which is the deployment's affair and no request's.
         quality_url: The remote Quality Fabric its clients use (`EP_QUALITY_URL`); None: the file.
@@ -84,6 +86,7 @@ class Settings:
     default_provider: str | None = None
     log_level: str = "info"
     redis_url: SecretStr | None = None
+    http_client: ClientKind = "aiohttp"
     quality: bool = False
     quality_url: str | None = None
     quality_db: Path | None = None
@@ -145,6 +148,12 @@ def _log_level(value: str) -> str:
     return value.lower()
 
 
+def _http_client(value: str) -> str:
+    if value.lower() not in CLIENTS:
+        raise _Wrong(f"one of {', '.join(CLIENTS)}")
+    return value.lower()
+
+
 def _keys(value: str) -> tuple[SecretStr, ...]:
     keys = [key.strip() for key in value.split(",") if key.strip()]
     if not keys or not all(map(_is_key, keys)):
@@ -191,6 +200,7 @@ SETTINGS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "EP_DEFAULT_PROVIDER": ("default_provider", str),
     "EP_LOG_LEVEL": ("log_level", _log_level),
     "EP_REDIS_URL": ("redis_url", _redis_url),
+    "EP_HTTP_CLIENT": ("http_client", _http_client),
     "EP_QUALITY": ("quality", _switch),
     "EP_QUALITY_URL": ("quality_url", _http_url),
     "EP_QUALITY_DB": ("quality_db", Path),

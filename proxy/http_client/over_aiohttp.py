@@ -1,0 +1,205 @@
+"""aiohttp as the HTTP client: its connections given up at once, its errors ours."""
+
+import asyncio
+import functools
+from collections.abc import Iterator
+from typing import Final, cast
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+
+from proxy.http_client.failures import (
+    broken,
+    garbled,
+    refused_by_proxy,
+    unreachable,
+    unusable_url,
+)
+from proxy.http_client.giving_up import drop_unsent, has_unsent
+from proxy.http_client.headers import encoded, merged
+from proxy.http_client.options import ClientOptions
+from proxy.http_client.proxies import ForwardProxy
+from proxy.http_client.seam import Answer, Request
+from proxy.http_client.targets import target_of
+from translators.errors import ProviderError
+from translators.errors import TimeoutError as ProviderTimeout
+
+__all__ = ["AiohttpConnections"]
+
+PIECE: Final = 64 * 1024
+"""Bytes of a request's body that are handed to the connection at a time."""
+
+_UNPACKED: Final = frozenset({"", "identity", "gzip", "deflate"})
+"""Encodings that aiohttp unpacks whatever is installed beside it."""
+
+
+class AiohttpConnections:
+    """The connections to any servers. Create it inside a running event loop.
+
+    Args:
+        options: Forward proxies, and whom to trust.
+    """
+
+    def __init__(self, options: ClientOptions) -> None:
+        self._proxies = options.proxies
+        self._tls = True if options.tls is None else options.tls
+        self._session = aiohttp.ClientSession(
+            connector=_Connector(),
+            timeout=aiohttp.ClientTimeout(total=None),
+            skip_auto_headers=("accept", "user-agent"),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            response_class=_Response,
+        )
+
+    async def request(self, request: Request) -> Answer:
+        """Send a request; return the answer as soon as its head is there.
+
+        Raises:
+            ProviderError: No answer came.
+        """
+        headers = request.common.fields
+        if request.headers:
+            # Refuses what cannot be sent, in the words of both clients.
+            encoded(request.headers)
+            headers = merged(headers, request.headers)
+        try:
+            via = self._proxies.between(target_of(request.url).origin)
+        except ValueError as error:
+            raise unusable_url(error) from error
+        try:
+            answer = await self._session.request(
+                request.method,
+                request.url,
+                data=None if request.body is None else _payload_of(request.body),
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(total=None, connect=request.connect),
+                # A redirect would carry our credentials to an address nobody configured.
+                allow_redirects=False,
+                ssl=self._tls,
+                proxy=None if via is None else via.url,
+                proxy_auth=_credentials(via),
+            )
+        except aiohttp.ConnectionTimeoutError as error:
+            raise ProviderTimeout("connect", request.connect) from error
+        except aiohttp.ClientHttpProxyError as error:
+            place = "" if via is None else via.place
+            # Its own exception has the request with our credentials for the proxy.
+            raise refused_by_proxy(place, error.status) from None
+        except aiohttp.ClientProxyConnectionError as error:
+            raise _not_reached(error, via) from error
+        except aiohttp.ClientConnectorError as error:
+            raise _not_reached(error, None) from error
+        except aiohttp.InvalidURL as error:
+            raise unusable_url(error) from error
+        except aiohttp.ClientResponseError as error:
+            raise garbled("its head is not to be understood", error) from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise broken(error) from error
+        return cast("Answer", answer)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._session.close()
+
+
+def _credentials(via: ForwardProxy | None) -> aiohttp.BasicAuth | None:
+    if via is None or via.authorization is None:
+        return None
+    return aiohttp.BasicAuth.decode(via.authorization, encoding="utf-8")
+
+
+def _not_reached(error: aiohttp.ClientConnectorError, via: ForwardProxy | None) -> ProviderError:
+    certificate = getattr(error, "certificate_error", None)
+    cause = certificate if isinstance(certificate, OSError) else error.os_error
+    if via is not None:
+        return unreachable(via.host, via.port, cause)
+    return unreachable(error.host, error.port, cause)
+
+
+class _Response(aiohttp.ClientResponse):
+    """An answer that keeps its headers once: aiohttp keeps them twice, 2 KB for every stream."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of the body has come and been read."""
+        return self.content.at_eof()
+
+    def header(self, name: str) -> str | None:
+        """Return the field of a name."""
+        return self.headers.get(name)
+
+    async def piece(self) -> bytes:
+        """Return what has arrived; empty at the end."""
+        try:
+            return await self.content.readany()
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise broken(error) from error
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        """Read the head of the answer."""
+        await super().start(connection)
+        self._raw_headers = ()
+        packed = self.headers.get("content-encoding", "").strip().lower()
+        if packed not in _UNPACKED:
+            self.close()
+            raise garbled("it is compressed in a way that nobody asked for")
+        if self.headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
+            self.close()
+            raise garbled("it has a transfer encoding other than chunked")
+        return self
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Makes connections that can be given up. Create it inside a running event loop."""
+
+    def __init__(self) -> None:
+        # No limit here: admission is decided per request, not by a queue in the client.
+        super().__init__(limit=0, keepalive_timeout=60.0)  # pyright: ignore[reportUnknownMemberType]
+        self._factory = functools.partial(_Protocol, loop=asyncio.get_running_loop())
+
+
+class _Protocol(ResponseHandler):
+    def close(self) -> None:
+        """Close the connection; where a part of the request is not sent yet, reset it."""
+        transport = self.transport
+        if transport is None or not has_unsent(transport):
+            super().close()
+        else:
+            drop_unsent(transport)
+            self.abort()
+
+
+class _Pieces(aiohttp.Payload):
+    """A body that is handed on in pieces, so that no connection has a copy of all of it."""
+
+    _value: bytes
+
+    def __init__(self, value: bytes) -> None:
+        super().__init__(value)
+        self._size = len(value)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Return the body as text."""
+        return self._value.decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Write the body; waits while the provider does not read."""
+        for piece in self._each():
+            await writer.write(piece)
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        """Write the body, whose length is always the one that was announced."""
+        await self.write(writer)
+
+    def _each(self) -> Iterator[memoryview]:
+        whole = memoryview(self._value)
+        return (whole[start : start + PIECE] for start in range(0, len(whole), PIECE))
+
+
+def _payload_of(body: bytes) -> bytes | aiohttp.Payload:
+    """Return what to give aiohttp as the body of a request."""
+    return body if len(body) <= PIECE else _Pieces(body)
