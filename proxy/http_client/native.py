@@ -139,7 +139,7 @@ class NativeAnswer:
         ProviderError: Its body is of a kind that is not understood.
     """
 
-    __slots__ = ("_connection", "_fields", "_pool", "_read", "_unpacked", "status")
+    __slots__ = ("_connection", "_fields", "_pool", "_read", "_unpacked", "_whole", "status")
 
     def __init__(self, pool: Pool, connection: Connection) -> None:
         self.status = connection.status
@@ -148,6 +148,7 @@ class NativeAnswer:
         self._connection: Connection | None = connection
         self._read: Callable[[], Awaitable[bytes]] = connection.piece
         self._unpacked: Unpacked | None = None
+        self._whole = False
         packed = self._fields.get(b"content-encoding")
         if packed is not None:
             encoding = packed.decode("latin-1").strip().lower()
@@ -176,9 +177,9 @@ class NativeAnswer:
     @property
     def complete(self) -> bool:
         """Whether all of the body has come and been read."""
-        if self._unpacked is not None and not self._unpacked.complete:
-            return False
-        return self._connection is None or self._connection.complete
+        if self._connection is None:
+            return self._whole
+        return self._connection.complete and (self._unpacked is None or self._unpacked.complete)
 
     async def piece(self) -> bytes:
         """Return what has arrived; empty at the end.
@@ -192,8 +193,11 @@ class NativeAnswer:
 
     def close(self) -> None:
         """Close the connection, unless the answer was complete: then it is free for another."""
-        connection, self._connection = self._connection, None
-        if connection is not None and connection.release():
+        connection = self._connection
+        if connection is None:
+            return
+        self._whole, self._connection = self.complete, None
+        if connection.release():
             self._pool.put(connection, _kept_for(self._fields))
 
 

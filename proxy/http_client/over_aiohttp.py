@@ -3,7 +3,7 @@
 import asyncio
 import functools
 from collections.abc import Iterator
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
@@ -30,6 +30,8 @@ __all__ = ["AiohttpConnections"]
 
 PIECE: Final = 64 * 1024
 """Bytes of a request's body that are handed to the connection at a time."""
+
+_NO_CAUSE: Final = aiohttp.ClientPayloadError("it is not known")
 
 _UNPACKED: Final = frozenset({"", "identity", "gzip", "deflate"})
 """Encodings that aiohttp unpacks whatever is installed beside it."""
@@ -141,6 +143,9 @@ class _Response(aiohttp.ClientResponse):
         """Read the head of the answer."""
         await super().start(connection)
         self._raw_headers = ()
+        if self.status < 200:
+            self.close()
+            raise garbled(f"its status is {self.status}")
         packed = self.headers.get("content-encoding", "").strip().lower()
         if packed not in _UNPACKED:
             self.close()
@@ -159,8 +164,37 @@ class _Connector(aiohttp.TCPConnector):
         super().__init__(limit=0, keepalive_timeout=60.0)  # pyright: ignore[reportUnknownMemberType]
         self._factory = functools.partial(_Protocol, loop=asyncio.get_running_loop())
 
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  aiohttp's own
+    ) -> Connection:
+        """Return a connection on which nothing was said that nobody asked for.
+
+        aiohttp would take it for the answer to the request that comes.
+        """
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            protocol = connection.protocol
+            if not isinstance(protocol, _Protocol) or not protocol.has_spoken:
+                return connection
+            connection.close()
+
 
 class _Protocol(ResponseHandler):
+    @property
+    def has_spoken(self) -> bool:
+        """Whether something has come that nobody has taken yet."""
+        return bool(self._buffer or self._tail)
+
+    def set_exception(self, exc: BaseException, exc_cause: BaseException = _NO_CAUSE) -> None:
+        """Tell whoever reads a body, too: of chunks that are none aiohttp would not tell them."""
+        payload = self._payload
+        super().set_exception(exc, exc_cause)
+        if payload is not None and not payload.is_eof() and payload.exception() is None:
+            payload.set_exception(aiohttp.ClientPayloadError("the body is not to be understood"))
+
     def close(self) -> None:
         """Close the connection; where a part of the request is not sent yet, reset it."""
         transport = self.transport
