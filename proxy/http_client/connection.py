@@ -169,8 +169,12 @@ class Connection(asyncio.Protocol):
         """Close the connection at once, with what was not sent; whoever waits gets an error."""
         transport = self._transport
         unsent = self._rest is not None
-        self._pieces.clear()
-        self._lose(ConnectionAbortedError("it was given up"))
+        cause = ConnectionAbortedError("it was given up")
+        if self._pieces:
+            # Who reads on must not take this for the end.
+            self._pieces.clear()
+            self._fail(broken(cause))
+        self._lose(cause)
         if transport is None:
             return
         if unsent or (not transport.is_closing() and has_unsent(transport)):

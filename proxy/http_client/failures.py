@@ -1,6 +1,8 @@
 """What is said of a provider that is not reached, or that breaks off: by both clients alike."""
 
+import os
 import ssl
+from socket import gaierror
 
 from translators.errors import ProviderError
 
@@ -35,6 +37,9 @@ def unreachable(host: str, port: int | None, cause: OSError) -> ProviderError:
     elif isinstance(cause, ssl.SSLError):
         reason = str(cause.reason or "it broke off").replace("_", " ").lower()
         why = f"the TLS handshake failed ({reason})"
+    elif cause.errno and not isinstance(cause, gaierror):
+        # The event loops' own words are about addresses.
+        why = os.strerror(cause.errno)
     else:
         why = cause.strerror or type(cause).__name__
     error = ProviderError(

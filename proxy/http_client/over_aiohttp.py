@@ -67,9 +67,13 @@ class AiohttpConnections:
             encoded(request.headers)
             headers = merged(headers, request.headers)
         try:
-            via = self._proxies.between(target_of(request.url).origin)
+            origin = target_of(request.url).origin
         except ValueError as error:
             raise unusable_url(error) from error
+        via = self._proxies.between(origin)
+        if via is not None and origin.scheme == "http":
+            # The request itself goes to the proxy; with TLS it is a tunnel that is asked for.
+            headers = {**headers, **_credentials(via)}
         try:
             answer = await self._session.request(
                 request.method,
@@ -81,24 +85,13 @@ class AiohttpConnections:
                 allow_redirects=False,
                 ssl=self._tls,
                 proxy=None if via is None else via.url,
-                proxy_auth=_credentials(via),
+                proxy_headers=_credentials(via),
             )
-        except aiohttp.ConnectionTimeoutError as error:
-            raise ProviderTimeout("connect", request.connect) from error
         except aiohttp.ClientHttpProxyError as error:
-            place = "" if via is None else via.place
             # Its own exception has the request with our credentials for the proxy.
-            raise refused_by_proxy(place, error.status) from None
-        except aiohttp.ClientProxyConnectionError as error:
-            raise _not_reached(error, via) from error
-        except aiohttp.ClientConnectorError as error:
-            raise _not_reached(error, None) from error
-        except aiohttp.InvalidURL as error:
-            raise unusable_url(error) from error
-        except aiohttp.ClientResponseError as error:
-            raise garbled("its head is not to be understood", error) from error
+            raise refused_by_proxy("" if via is None else via.place, error.status) from None
         except (aiohttp.ClientError, ConnectionError) as error:
-            raise broken(error) from error
+            raise _failure(error, request, via) from error
         return cast("Answer", answer)
 
     async def aclose(self) -> None:
@@ -106,10 +99,26 @@ class AiohttpConnections:
         await self._session.close()
 
 
-def _credentials(via: ForwardProxy | None) -> aiohttp.BasicAuth | None:
+def _credentials(via: ForwardProxy | None) -> dict[str, str]:
     if via is None or via.authorization is None:
-        return None
-    return aiohttp.BasicAuth.decode(via.authorization, encoding="utf-8")
+        return {}
+    return {"proxy-authorization": via.authorization}
+
+
+def _failure(error: Exception, request: Request, via: ForwardProxy | None) -> ProviderError:
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return ProviderTimeout("connect", request.connect)
+        case aiohttp.ClientProxyConnectionError():
+            return _not_reached(error, via)
+        case aiohttp.ClientConnectorError():
+            return _not_reached(error, None)
+        case aiohttp.InvalidURL():
+            return unusable_url(error)
+        case aiohttp.ClientResponseError():
+            return garbled("its head is not to be understood", error)
+        case _:
+            return broken(error)
 
 
 def _not_reached(error: aiohttp.ClientConnectorError, via: ForwardProxy | None) -> ProviderError:
@@ -137,6 +146,12 @@ class _Response(aiohttp.ClientResponse):
         try:
             return await self.content.readany()
         except (aiohttp.ClientError, ConnectionError) as error:
+            raise broken(error) from error
+        except RuntimeError as error:
+            connection = self.connection
+            if connection and connection.protocol and connection.protocol.is_connected():
+                raise
+            # What aiohttp makes of reading on after the client was closed.
             raise broken(error) from error
 
     async def start(self, connection: Connection) -> aiohttp.ClientResponse:

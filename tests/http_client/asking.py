@@ -55,6 +55,17 @@ class Asker:
         """Return the body of an answer."""
         return await read(await self.ask(url, body))
 
+    def open_connections(self) -> int:
+        """Return how many connections our own client has."""
+        assert isinstance(self.connections, NativeConnections)
+        return self.connections.open_connections()
+
+    async def at_most(self, count: int) -> None:
+        """Wait until our own client has no more connections than that."""
+        async with asyncio.timeout(AT_ONCE):
+            while self.open_connections() > count:  # noqa: ASYNC110  it tells nobody
+                await asyncio.sleep(0.01)
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -156,10 +167,11 @@ async def serving(
     *,
     tls: ssl.SSLContext | None = None,
     host: str = "127.0.0.1",
+    port: int = 0,
 ) -> AsyncGenerator[Served]:
-    """Listen on a free port and play `serve` on each connection, which is closed after it."""
+    """Play `serve` on each connection to a port (0: a free one), and close it after that."""
     served = Served(serve, scheme="https" if tls else "http", host=host)
-    server = await asyncio.start_server(served.connected, host, 0, ssl=tls)
+    server = await asyncio.start_server(served.connected, host, port, ssl=tls)
     served.port = server.sockets[0].getsockname()[1]
     try:
         yield served

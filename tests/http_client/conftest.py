@@ -7,6 +7,7 @@ import pytest
 
 from proxy.http_client.options import CLIENTS, ClientKind
 from tests.http_client.asking import Asker
+from tests.http_client.authority import Authority
 
 
 @pytest.fixture(
@@ -34,4 +35,16 @@ async def http(kind: ClientKind) -> AsyncGenerator[Asker]:
 async def native() -> AsyncGenerator[Asker]:
     """Our own client, for what aiohttp does not do."""
     async with Asker("native") as asker:
+        yield asker
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+async def https(kind: ClientKind, authority: Authority) -> AsyncGenerator[Asker]:
+    """A client that trusts the tests' authority."""
+    async with Asker(kind, tls=authority.client()) as asker:
         yield asker
