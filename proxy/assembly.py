@@ -118,7 +118,7 @@ class Assembly:
             return Generation(
                 engine=engine,
                 access=access_under(self._settings, found.policy),
-                health=Health(engine, found.credentials),
+                health=Health(engine, found.credentials, self._http.proxies),
                 providers=providers,
                 reasoning=reasoning,
                 media=media,

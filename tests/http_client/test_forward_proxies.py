@@ -1,67 +1,17 @@
 """Forward proxies: who is asked through which, and what it is told."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 import pytest
 
 from proxy.http_client.options import ClientKind
 from proxy.http_client.proxies import Proxies
 from proxy.http_client.targets import target_of
-from tests.http_client.asking import OK, Asker, Peer, Served, polite, read, serving
+from tests.http_client.asking import OK, Asker, Peer, polite, read, serving
 from tests.http_client.authority import Authority
+from tests.http_client.forwarding import ForwardingProxy
 from translators.errors import ProviderError
 from translators.errors import TimeoutError as ProviderTimeout
-
-
-class ForwardingProxy:
-    """A forward proxy that knows where every name is: at one port of this machine.
-
-    Attributes:
-        heads: What it was asked.
-    """
-
-    def __init__(self, *, answer: bytes = b"HTTP/1.1 200 Connection established\r\n\r\n") -> None:
-        self.heads: list[str] = []
-        self.port = 0
-        self._answer = answer
-        self._behind = 0
-
-    @asynccontextmanager
-    async def before(self, behind: int) -> AsyncGenerator["Served"]:
-        self._behind = behind
-        async with serving(self._serve) as served:
-            self.port = served.port
-            yield served
-
-    async def _serve(self, peer: Peer) -> None:
-        head = await peer.reader.readuntil(b"\r\n\r\n")
-        self.heads.append(head.decode())
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._behind)
-        try:
-            if head.startswith(b"CONNECT"):
-                await peer.say(self._answer)
-                if not self._answer.startswith(b"HTTP/1.1 2"):
-                    await peer.gone()
-                    return
-            else:
-                writer.write(head)
-            await asyncio.gather(
-                _pass(peer.reader, writer), _pass(reader, peer.writer), return_exceptions=True
-            )
-        finally:
-            peer.left.set()
-            writer.transport.abort()
-
-
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.transport.abort()
 
 
 def through(proxy: ForwardingProxy, **more: str) -> dict[str, str]:
