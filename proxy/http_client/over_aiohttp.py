@@ -213,11 +213,16 @@ class _Protocol(ResponseHandler):
     def close(self) -> None:
         """Close the connection; where a part of the request is not sent yet, reset it."""
         transport = self.transport
-        if transport is None or not has_unsent(transport):
+        if transport is None:
             super().close()
-        else:
+        elif has_unsent(transport):
             drop_unsent(transport)
             self.abort()
+        elif transport.get_extra_info("ssl_object") is not None:
+            # A polite end of TLS waits for the other side's.
+            self.abort()
+        else:
+            super().close()
 
 
 class _Pieces(aiohttp.Payload):

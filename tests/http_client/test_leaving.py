@@ -194,6 +194,29 @@ async def test_a_server_that_stops_to_listen_while_it_is_sent_to(http: Asker) ->
                 await http.ask(server.url, b"x" * 30 * MIB)
 
 
+async def test_a_server_that_says_its_end_and_does_not_read(native: Asker) -> None:
+    """Half of its connection is closed; ours would wait for ever until all is sent."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.setblocking(False)
+        loop = asyncio.get_running_loop()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        asking = asyncio.create_task(native.ask(url, b"x" * 30 * MIB))
+        connection, _ = await loop.sock_accept(listener)
+        with connection:
+            await loop.sock_recv(connection, 100)
+            connection.shutdown(socket.SHUT_WR)
+            with pytest.raises(ProviderError):
+                async with asyncio.timeout(AT_ONCE):
+                    await asking
+            await native.at_most(0)
+            with pytest.raises(ConnectionResetError):
+                async with asyncio.timeout(AT_ONCE):
+                    while await loop.sock_recv(connection, 1024 * 1024):
+                        pass
+
+
 async def test_a_connection_that_is_not_made_in_time(http: Asker) -> None:
     with deaf_port() as port, pytest.raises(ProviderTimeout) as caught:
         async with asyncio.timeout(5):
