@@ -2,8 +2,8 @@
 
 import asyncio
 import functools
-from collections.abc import Iterator
-from typing import Any, Final, cast
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
@@ -21,7 +21,7 @@ from proxy.http_client.giving_up import drop_unsent, has_unsent
 from proxy.http_client.headers import encoded, merged
 from proxy.http_client.options import ClientOptions
 from proxy.http_client.proxies import ForwardProxy
-from proxy.http_client.seam import Answer, Request
+from proxy.http_client.seam import Request
 from proxy.http_client.targets import target_of
 from translators.errors import ProviderError
 from translators.errors import TimeoutError as ProviderTimeout
@@ -55,7 +55,7 @@ class AiohttpConnections:
             response_class=_Response,
         )
 
-    async def request(self, request: Request) -> Answer:
+    async def request(self, request: Request) -> "AiohttpAnswer":
         """Send a request; return the answer as soon as its head is there.
 
         Raises:
@@ -92,7 +92,7 @@ class AiohttpConnections:
             raise refused_by_proxy("" if via is None else via.place, error.status) from None
         except (aiohttp.ClientError, ConnectionError) as error:
             raise _failure(error, request, via) from error
-        return cast("Answer", answer)
+        return AiohttpAnswer(answer)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -129,30 +129,62 @@ def _not_reached(error: aiohttp.ClientConnectorError, via: ForwardProxy | None) 
     return unreachable(error.host, error.port, cause)
 
 
-class _Response(aiohttp.ClientResponse):
-    """An answer that keeps its headers once: aiohttp keeps them twice, 2 KB for every stream."""
+class AiohttpAnswer:
+    """An answer whose head is there.
+
+    Args:
+        response: Whoever plays recorded answers has a class of its own for these.
+    """
+
+    __slots__ = ("_response", "status")
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Its header fields, by names in any case."""
+        return self._response.headers
+
+    def header(self, name: str) -> str | None:
+        """Return the field of a name."""
+        return self._response.headers.get(name)
+
+    @property
+    def content_type(self) -> str:
+        """The type in lower case without parameters."""
+        return self._response.content_type
 
     @property
     def complete(self) -> bool:
         """Whether all of the body has come and been read."""
-        return self.content.at_eof()
-
-    def header(self, name: str) -> str | None:
-        """Return the field of a name."""
-        return self.headers.get(name)
+        return self._response.content.at_eof()
 
     async def piece(self) -> bytes:
-        """Return what has arrived; empty at the end."""
+        """Return what has arrived; empty at the end.
+
+        Raises:
+            ProviderError: The connection broke before the body's end, or was closed.
+        """
         try:
-            return await self.content.readany()
+            return await self._response.content.readany()
         except (aiohttp.ClientError, ConnectionError) as error:
             raise broken(error) from error
         except RuntimeError as error:
-            connection = self.connection
+            connection = self._response.connection
             if connection and connection.protocol and connection.protocol.is_connected():
                 raise
             # What aiohttp makes of reading on after the client was closed.
             raise broken(error) from error
+
+    def close(self) -> None:
+        """Close the connection, unless the answer was complete: then it is free for another."""
+        self._response.close()
+
+
+class _Response(aiohttp.ClientResponse):
+    """An answer that keeps its headers once: aiohttp keeps them twice, 2 KB for every stream."""
 
     async def start(self, connection: Connection) -> aiohttp.ClientResponse:
         """Read the head of the answer."""
