@@ -22,6 +22,7 @@ from proxy.engine import Engine
 from proxy.generation import Generation, Part
 from proxy.health import Health
 from proxy.http import HttpClient
+from proxy.http_client.options import ClientOptions
 from proxy.live_gates import LiveGates
 from proxy.media.fetcher import MediaFetcher
 from proxy.preparation import Preparation
@@ -77,6 +78,7 @@ class Assembly:
         self._environment = environment
         self._ticker = ticker
         self._sandbox = sandbox
+        self._http = ClientOptions.of(environment, settings.http_client)
         # What became of a provider's answers is not forgotten with a policy.
         self._gates: LiveGates | None = None
 
@@ -119,7 +121,7 @@ class Assembly:
             return Generation(
                 engine=engine,
                 access=access_under(self._settings, found.policy),
-                health=Health(engine, found.credentials),
+                health=Health(engine, found.credentials, self._http.proxies),
                 providers=providers,
                 reasoning=reasoning,
                 media=media,
@@ -165,7 +167,8 @@ class Assembly:
             part = before.get(name)
             if part is None or part.made_from != made_from:
                 key = keys[name].get_secret_value() if name in keys else None
-                part = await _provider(row, key, self._ticker, made_from)
+                client = HttpClient(self._ticker, self._http)
+                part = await _provider(row, key, client, made_from)
                 made.append(part)
             providers[name] = part
         return providers
@@ -233,10 +236,9 @@ class Assembly:
 
 
 async def _provider(
-    row: ProviderRow, key: str | None, ticker: Ticker, made_from: object
+    row: ProviderRow, key: str | None, client: HttpClient, made_from: object
 ) -> Part[ChatProvider]:
-    # A client of its own: its connections are closed with it, and no others.
-    client = HttpClient(ticker)
+    """Return a provider with a client of its own: no others' connections are closed with it."""
     try:
         provider = create_provider(row, key=key, client=client)
     except BaseException:

@@ -23,6 +23,7 @@ from proxy.environment import (
     non_empty,
     unknown_variables,
 )
+from proxy.http_client.options import CLIENTS, ClientKind
 
 __all__ = [
     "ConfigurationError",
@@ -70,6 +71,7 @@ class Settings:
         metrics_key: What whoever scrapes it has to send (`EP_METRICS_KEY`).
         metrics_open: Whether anybody may see it (`EP_METRICS_OPEN`). With neither of the two it is
             shown only where there are no client keys.
+        http_client: Which HTTP client asks the providers, of `CLIENTS` (`EP_HTTP_CLIENT`).
         quality: Whether Quality Fabric is served below `/quality` (`EP_QUALITY`). Here and not in
             the policy: it writes a file, which is the deployment's affair and no request's.
         quality_url: The remote Quality Fabric its clients use (`EP_QUALITY_URL`); None: the file.
@@ -99,6 +101,7 @@ class Settings:
     metrics: bool = True
     metrics_key: SecretStr | None = None
     metrics_open: bool = False
+    http_client: ClientKind = "aiohttp"
     quality: bool = False
     quality_url: str | None = None
     quality_db: Path | None = None
@@ -222,6 +225,7 @@ SETTINGS: Final[Mapping[str, tuple[str, Callable[[str], object]]]] = {
     "EP_METRICS": ("metrics", _switch),
     "EP_METRICS_KEY": ("metrics_key", _key),
     "EP_METRICS_OPEN": ("metrics_open", _switch),
+    "EP_HTTP_CLIENT": ("http_client", _one_of(CLIENTS)),
     "EP_QUALITY": ("quality", _switch),
     "EP_QUALITY_URL": ("quality_url", _http_url),
     "EP_QUALITY_DB": ("quality_db", Path),

@@ -4,10 +4,12 @@ import asyncio
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from proxy.claude_cli import Credential
 from proxy.engine import Engine
+from proxy.http_client.proxies import Proxies
+from proxy.http_client.targets import target_of
+from translators.errors import ProviderError
 
 __all__ = ["Health"]
 
@@ -24,10 +26,17 @@ class Health:
     Args:
         engine: What it could serve.
         credentials: By provider, whose credential the Claude CLI uses.
+        proxies: Forward proxies: what is behind one is as reachable as the proxy is.
     """
 
-    def __init__(self, engine: Engine, credentials: Mapping[str, Credential] | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        credentials: Mapping[str, Credential] | None = None,
+        proxies: Proxies | None = None,
+    ) -> None:
         self._engine = engine
+        self._proxies = proxies or Proxies({})
         self._credentials = credentials or {}
         self._lock = asyncio.Lock()
         self._probed_at = -PROBE_AGE
@@ -55,7 +64,7 @@ class Health:
             for name, row in self._engine.policy.providers.items()
             if self._engine.availability.get(name) is None
         }
-        results = await asyncio.gather(*(_connect(url) for url in rows.values()))
+        results = await asyncio.gather(*(_connect(url, self._proxies) for url in rows.values()))
         self._reachable = dict(zip(rows, results, strict=True))
         self._probed_at = time.monotonic()
 
@@ -99,16 +108,23 @@ class Health:
         }
 
 
-async def _connect(url: str) -> str:
+async def _connect(url: str, proxies: Proxies) -> str:
     """Return what keeps us from connecting to a URL's server; empty where nothing does."""
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        origin = target_of(url).origin
+        via = proxies.between(origin)
+    except ValueError:
+        return "`base_url` is not the URL of a server"
+    except ProviderError as error:
+        return error.message
+    host, port = (origin.host, origin.port) if via is None else (via.host, via.port)
+    place = f"{host}:{port}" if via is None else f"the forward proxy {via.place}"
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            _, writer = await asyncio.open_connection(parts.hostname, port)
+            _, writer = await asyncio.open_connection(host, port)
     except TimeoutError:
-        return f"no connection to {parts.hostname}:{port} within {PROBE_SECONDS:g} s"
+        return f"no connection to {place} within {PROBE_SECONDS:g} s"
     except OSError as error:
-        return f"no connection to {parts.hostname}:{port}: {error.strerror or type(error).__name__}"
+        return f"no connection to {place}: {error.strerror or type(error).__name__}"
     writer.close()
     return ""

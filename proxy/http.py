@@ -1,21 +1,20 @@
-"""HTTP to providers: the only module that knows the client library of the data path.
+"""HTTP to providers: what is sent, what is waited for, and what an answer stands for.
 
-That library is aiohttp: under 64 connections httpx costs twenty times its CPU, and the cost of
-httpx grows with every open connection because its pool polls all of them.
+The client below is aiohttp or our own (`http_client/`). httpx is neither: under 64 connections it
+costs twenty times aiohttp's CPU, and more with every open one because its pool polls all of them.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-
-import aiohttp
+from dataclasses import dataclass, field
 
 from policy.schema import Timeouts
-from proxy import __version__
 from proxy.call import Call
-from proxy.http_answers import Body, HttpEvents, broken
-from proxy.http_connections import Connector, Response, payload_of
+from proxy.http_answers import Body, HttpEvents
+from proxy.http_client.headers import DEFAULTS, HeaderBlock, merged
+from proxy.http_client.options import ClientOptions
+from proxy.http_client.seam import Answer, Connections, Request
 from proxy.remote import chunks, told
 from proxy.ticker import Ticker
 from translators.errors import ProviderError
@@ -53,71 +52,65 @@ class HttpClient:
 
     Args:
         ticker: Tells open answers the time, for their limits.
+        options: Which client, and through which forward proxies; None: as the process's
+            environment says.
     """
 
-    def __init__(self, ticker: Ticker) -> None:
+    def __init__(self, ticker: Ticker, options: ClientOptions | None = None) -> None:
         self.ticker = ticker
-        self._session = aiohttp.ClientSession(
-            connector=Connector(),
-            timeout=aiohttp.ClientTimeout(total=None),
-            # Compressed streams are flushed rarely: tokens would arrive in clumps.
-            headers={
-                "accept-encoding": "identity",
-                "content-type": "application/json",
-                "user-agent": f"execution-platform/{__version__}",
-            },
-            skip_auto_headers=("accept",),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            response_class=Response,
-        )
+        self._connections = _connections(options or ClientOptions.of())
 
     async def post(
-        self, url: str, *, body: bytes, headers: Mapping[str, str], connect: float
-    ) -> aiohttp.ClientResponse:
+        self,
+        url: str,
+        *,
+        body: bytes,
+        headers: Mapping[str, str],
+        connect: float,
+        common: HeaderBlock = DEFAULTS,
+    ) -> Answer:
         """Send a request; return the answer as soon as its headers are there.
 
-        Whoever takes the response closes it. Cancelling this closes the connection.
+        Whoever takes the answer closes it. Cancelling this closes the connection.
+
+        Args:
+            url: Where to.
+            body: Of type JSON, unless `headers` say otherwise.
+            headers: Of this request alone.
+            connect: Seconds for a new connection.
+            common: Headers that were made ready for many requests.
 
         Raises:
             ProviderError: No answer came.
         """
-        return await self._request("POST", url, body, headers, connect)
+        request = Request("POST", url, common, connect, headers, body)
+        return await self._connections.request(request)
 
     async def get(
-        self, url: str, *, headers: Mapping[str, str], connect: float
-    ) -> aiohttp.ClientResponse:
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        connect: float,
+        common: HeaderBlock = DEFAULTS,
+    ) -> Answer:
         """Ask for what stands at a URL; all else is as with `post`."""
-        return await self._request("GET", url, None, headers, connect)
-
-    async def _request(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], connect: float
-    ) -> aiohttp.ClientResponse:
-        try:
-            return await self._session.request(
-                method,
-                url,
-                data=None if body is None else payload_of(body),
-                headers=headers,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect),
-                # A redirect would carry our credentials to an address nobody configured.
-                allow_redirects=False,
-            )
-        except aiohttp.ConnectionTimeoutError as error:
-            raise ProviderTimeout("connect", connect) from error
-        except aiohttp.ClientConnectorError as error:
-            raise ProviderError(
-                f"The provider at {error.host}:{error.port} cannot be reached: "
-                f"{error.strerror or type(error.os_error).__name__}.",
-                kind="network",
-            ) from error
-        except aiohttp.InvalidURL as error:
-            raise ProviderError("The provider's base URL is not a URL.", kind="network") from error
-        except (aiohttp.ClientError, ConnectionError) as error:
-            raise broken(error) from error
+        return await self._connections.request(Request("GET", url, common, connect, headers))
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._session.close()
+        await self._connections.aclose()
+
+
+def _connections(options: ClientOptions) -> Connections:
+    # Imported here: the one that is not used costs nothing; aiohttp is 8 MB and 0.2 s.
+    if options.kind == "native":
+        from proxy.http_client.native import NativeConnections  # noqa: PLC0415
+
+        return NativeConnections(options)
+    from proxy.http_client.over_aiohttp import AiohttpConnections  # noqa: PLC0415
+
+    return AiohttpConnections(options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +124,7 @@ class HttpTransport:
         query: Encoded query string without `?`, or empty.
         timeouts: Seconds, from the provider's row.
         authorize: Makes the credential of each request; None: `headers` hold all that is needed.
+        common: `headers`, made ready once.
     """
 
     client: HttpClient
@@ -139,6 +133,11 @@ class HttpTransport:
     query: str
     timeouts: Timeouts
     authorize: Authorize | None = None
+    common: HeaderBlock = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the headers ready."""
+        object.__setattr__(self, "common", HeaderBlock(self.headers))
 
     async def send(self, request: HttpRequest, call: Call) -> bytes:
         """Send a request; return the body of the answer.
@@ -161,7 +160,7 @@ class HttpTransport:
         response = await self.client.post(
             self._url(path),
             body=body,
-            headers={**headers, **self.headers, **call.carrier},
+            headers=merged(headers, {**self.headers, **call.carrier}),
             connect=self.timeouts.connect,
         )
         accepted = await self._accepted(response, call)
@@ -175,11 +174,11 @@ class HttpTransport:
             ProviderError: No answer came, or it broke off.
         """
         response = await self.client.get(
-            self._url(path), headers={**self.headers, **headers}, connect=self.timeouts.connect
+            self._url(path), headers=headers, connect=self.timeouts.connect, common=self.common
         )
         return await self._whole(await self._accepted(response, Call()))
 
-    async def _whole(self, response: aiohttp.ClientResponse) -> bytes:
+    async def _whole(self, response: Answer) -> bytes:
         # An answer in one piece is silent until it is there: the engine limits the whole.
         body = Body(response, self.client.ticker, idle=None, total=None)
         try:
@@ -219,19 +218,17 @@ class HttpTransport:
         joint = "&" if "?" in path else "?"
         return f"{self.base_url}{path}{joint}{self.query}" if self.query else self.base_url + path
 
-    async def _post(self, request: HttpRequest, call: Call) -> aiohttp.ClientResponse:
+    async def _post(self, request: HttpRequest, call: Call) -> Answer:
         url, body = self._url(request.path), call.encode(request.body)
-        headers = {**self.headers, **request.headers, **call.carrier}
+        headers = {**request.headers, **call.carrier}
         if self.authorize is not None:
             headers |= await self.authorize(url, body)
         response = await self.client.post(
-            url, body=body, headers=headers, connect=self.timeouts.connect
+            url, body=body, headers=headers, connect=self.timeouts.connect, common=self.common
         )
         return await self._accepted(response, call)
 
-    async def _post_in_time(
-        self, request: HttpRequest, call: Call, began: float
-    ) -> aiohttp.ClientResponse:
+    async def _post_in_time(self, request: HttpRequest, call: Call, began: float) -> Answer:
         """Ask for more of an answer that a client may have a part of: nobody else limits that."""
         left, total = self.timeouts.first_token, self.timeouts.total
         expired = ProviderTimeout("first_token", left)
@@ -251,18 +248,15 @@ class HttpTransport:
                 raise
             raise expired from error
 
-    async def _accepted(
-        self, response: aiohttp.ClientResponse, call: Call
-    ) -> aiohttp.ClientResponse:
-        headers = response.headers
+    async def _accepted(self, response: Answer, call: Call) -> Answer:
         call.status = response.status
-        call.request_id = headers.get("x-request-id") or headers.get("request-id")
+        call.request_id = response.header("x-request-id") or response.header("request-id")
         if response.status != 200:
             raise await _refusal(response, self.client.ticker)
         return response
 
 
-async def _refusal(response: aiohttp.ClientResponse, ticker: Ticker) -> HttpStatusError:
+async def _refusal(response: Answer, ticker: Ticker) -> HttpStatusError:
     """Return the error that an answer stands for, after reading what it says."""
     body = Body(response, ticker, idle=ERROR_IDLE, total=ERROR_IDLE)
     try:

@@ -3,24 +3,16 @@
 import asyncio
 from contextlib import suppress
 
-import aiohttp
-
+from proxy.http_client.seam import Answer
 from proxy.ticker import Ticker
 from translators.errors import ProviderError
 from translators.errors import TimeoutError as ProviderTimeout
 from translators.sse import ServerSentEvent, SSEDecoder
 
-__all__ = ["Body", "HttpEvents", "broken"]
+__all__ = ["Body", "HttpEvents"]
 
 END_SECONDS = 0.1
 """How long the end of a complete answer's body is waited for."""
-
-
-def broken(error: Exception) -> ProviderError:
-    """Return the error for a connection that broke."""
-    return ProviderError(
-        "The connection to the provider broke before the answer was complete.", kind="network"
-    )
 
 
 class Body:
@@ -40,7 +32,7 @@ class Body:
 
     def __init__(
         self,
-        response: aiohttp.ClientResponse,
+        response: Answer,
         ticker: Ticker,
         *,
         idle: float | None,
@@ -71,10 +63,12 @@ class Body:
         """
         self._since = self._loop.time()
         try:
-            return await self._response.content.readany()
-        except (aiohttp.ClientError, ConnectionError) as error:
-            # Here, where it is read: who closes the connection afterwards does not say why.
-            raise self._expired or broken(error) from error
+            return await self._response.piece()
+        except ProviderError as error:
+            if self._expired is None:
+                raise
+            # It was closed because of that.
+            raise self._expired from error
         finally:
             self._since = None
 
@@ -84,11 +78,11 @@ class Body:
         It mostly comes with the last event. A server that forgets it costs this moment and its
         connection, not the answer.
         """
-        if self._response.content.at_eof():
+        if self._response.complete:
             return
-        with suppress(TimeoutError, aiohttp.ClientError, ConnectionError):
+        with suppress(TimeoutError, ProviderError):
             async with asyncio.timeout(END_SECONDS):
-                while await self._response.content.readany():
+                while await self._response.piece():
                     pass
 
     def close(self) -> None:

@@ -41,6 +41,8 @@ def clean_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     The policy is the shipped one without the Claude CLI, unless `more` has `EP_POLICY`.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    # Any test of a server can be run over either client.
+    kept |= {name: os.environ[name] for name in ("EP_HTTP_CLIENT",) if name in os.environ}
     paths = (str(ROOT), str(ROOT / "proxy" / "inprocess"), kept.get("PYTHONPATH", ""))
     kept["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
     return {**kept, "EP_POLICY": str(WITHOUT_CLI), **(more or {})}

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from policy.schema import Policy
 from proxy.availability import api_keys, availability, with_sandbox
 from proxy.http import HttpClient
+from proxy.http_client.options import ClientOptions
 from proxy.service import Configuration
 from proxy.ticker import Ticker
 
@@ -46,9 +47,10 @@ async def asking(configuration: Configuration) -> AsyncGenerator[Asking]:
             from proxy.sandbox.server import SandboxServer  # noqa: PLC0415
 
             policy = with_sandbox(policy, await stack.enter_async_context(SandboxServer()))
+        options = ClientOptions.of(environment, configuration.settings.http_client)
         ticker = Ticker()
         stack.callback(ticker.close)
-        client = HttpClient(ticker)
+        client = HttpClient(ticker, options)
         stack.push_async_callback(client.aclose)
         yield Asking(
             policy, availability(policy, environment), api_keys(policy, environment), client

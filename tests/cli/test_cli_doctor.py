@@ -177,12 +177,40 @@ def test_name_connection_and_tls_are_told_apart(tmp_path: Path) -> None:
             closed=f"http://127.0.0.1:{closed_port()}/v1",
             plain=f"https://127.0.0.1:{plain}/v1",
         )
-        findings = doctor("--policy", path, cwd=tmp_path, env={"HTTPS_PROXY": "127.0.0.1:9"})
+        findings = doctor("--policy", path, cwd=tmp_path)
     assert "name servers" in findings["reachability name"]["remedy"]
-    assert "proxy 127.0.0.1:9 is not used" in findings["reachability name"]["remedy"]
     assert "Connection refused" in findings["reachability closed"]["found"]
     assert "does not speak TLS" in findings["reachability plain"]["found"]
-    assert findings["forward proxy"]["status"] == "warning"
+    assert "forward proxy" not in findings
+
+
+def test_what_is_behind_a_forward_proxy_is_reached_through_it(tmp_path: Path) -> None:
+    with answering(b"") as proxy:
+        path = policy_of(
+            tmp_path,
+            behind="https://no-such-host.invalid/v1",
+            lost="http://no-such-host.invalid/v1",
+        )
+        closed = f"127.0.0.1:{closed_port()}"
+        env = {"HTTPS_PROXY": f"http://me:{CANARY}@127.0.0.1:{proxy}", "HTTP_PROXY": closed}
+        findings = doctor("--policy", path, cwd=tmp_path, env=env)
+    behind, lost = findings["reachability behind"], findings["reachability lost"]
+    assert behind["status"] == "ok"
+    assert f"behind the forward proxy 127.0.0.1:{proxy}" in behind["found"]
+    assert lost["status"] == "failed"
+    assert f"through the forward proxy {closed}: Connection refused" in lost["found"]
+    assert "NO_PROXY" in lost["remedy"]
+    assert f"127.0.0.1:{proxy}" in findings["forward proxy"]["found"]
+    assert CANARY not in str(findings)
+
+
+def test_a_forward_proxy_that_cannot_be_used(tmp_path: Path) -> None:
+    path = policy_of(tmp_path, one="https://no-such-host.invalid/v1")
+    env = {"ALL_PROXY": f"socks5://me:{CANARY}@proxy.example:1080"}
+    findings = doctor("--policy", path, cwd=tmp_path, env=env)
+    assert findings["forward proxy"]["status"] == "failed"
+    assert "ALL_PROXY names a proxy of the kind socks5://" in findings["reachability one"]["found"]
+    assert CANARY not in str(findings)
 
 
 def test_a_clock_that_is_wrong(tmp_path: Path) -> None:

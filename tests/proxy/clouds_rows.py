@@ -12,6 +12,7 @@ from policy.schema import ProviderRow
 from proxy.call import Call
 from proxy.cloud import in_place
 from proxy.http import HttpClient
+from proxy.http_client.options import ClientOptions
 from proxy.provider import ChatProvider
 from proxy.registry import create_provider
 from proxy.ticker import Ticker
@@ -88,7 +89,8 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 async def provider(row: ProviderRow, key: str | None = None) -> AsyncGenerator[ChatProvider]:
     """Open a provider as the server does."""
     ticker = Ticker()
-    client = HttpClient(ticker)
+    # The one that vcrpy takes over.
+    client = HttpClient(ticker, ClientOptions("aiohttp"))
     try:
         made = create_provider(row, key=key, client=client)
         yield made

@@ -19,7 +19,7 @@ from proxy.cli.diagnosis.machine import (
     temporary_finding,
     workers_finding,
 )
-from proxy.cli.diagnosis.network import Reach, proxy_for, reach
+from proxy.cli.diagnosis.network import Reach, reach_provider
 from proxy.cli.diagnosis.providers import (
     forward_proxy,
     key_finding,
@@ -93,7 +93,6 @@ async def _checked(
         reach_finding(
             name,
             found,
-            proxy=proxy_for(rows[name].base_url, environment),
             needed=reasons[name] is None and policy.reaches(name),
         )
         for name, found in reached.items()
@@ -134,7 +133,7 @@ async def _answers(
         wanted.progress(f"Trying to reach {', '.join(urls)} …")
     cli = asyncio.create_task(asyncio.to_thread(cli_finding)) if has_agents else None
     reached, tracing, redis, is_ours = await asyncio.gather(
-        asyncio.gather(*map(reach, urls.values())),
+        asyncio.gather(*(reach_provider(url, environment) for url in urls.values())),
         tracing_finding(environment, offline=wanted.offline),
         redis_finding(settings, offline=wanted.offline),
         is_our_server(settings),

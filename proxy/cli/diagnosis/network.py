@@ -10,16 +10,29 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Final, Literal
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass
 
 from proxy import __version__
+from proxy.http_client.proxies import ForwardProxy, Proxies
+from proxy.http_client.targets import target_of
 from proxy.media.look_up import LookUps
+from translators.errors import ProviderError
 
-__all__ = ["HEAD_SECONDS", "REACH_SECONDS", "Reach", "place_of", "proxy_for", "reach", "remedy_for"]
+__all__ = [
+    "HEAD_SECONDS",
+    "REACH_SECONDS",
+    "Reach",
+    "place_of",
+    "provider_proxy",
+    "proxy_for",
+    "reach",
+    "reach_provider",
+    "remedy_for",
+]
 
 REACH_SECONDS: Final = 3.0
 """For name, connection and TLS together. All servers are tried at the same time."""
@@ -44,6 +57,7 @@ class Reach:
         seconds: How long it took until the connection was there, with TLS if there is any.
         tls: The version of TLS; empty without.
         offset: Seconds by which the server's clock is ahead of ours; None where it does not say.
+        via: The forward proxy before it, which was tried in its stead; empty where there is none.
     """
 
     place: str
@@ -52,6 +66,7 @@ class Reach:
     seconds: float = 0.0
     tls: str = ""
     offset: float | None = None
+    via: str = ""
 
 
 UNREADABLE = "(an address that cannot be read)"
@@ -70,7 +85,7 @@ def place_of(url: str) -> tuple[str, int]:
 
 
 def proxy_for(url: str, environment: Mapping[str, str]) -> str | None:
-    """Return the forward proxy that the environment names for an address, or None."""
+    """Return the forward proxy that the exporter of spans uses for an address, or None."""
     parts = urlsplit(url)
     for name in (f"{parts.scheme}_proxy", "all_proxy"):
         if found := environment.get(name) or environment.get(name.upper()):
@@ -114,14 +129,45 @@ async def reach(url: str, *, head: bool = True, authorities: str | None = None) 
         writer.transport.abort()
 
 
-def remedy_for(found: Reach, called: str, *, proxy: str | None = None) -> str:
+def provider_proxy(url: str, environment: Mapping[str, str]) -> ForwardProxy | None:
+    """Return the forward proxy through which requests to a provider go, or None.
+
+    Raises:
+        ProviderError: The environment names one that cannot be used.
+    """
+    try:
+        origin = target_of(url).origin
+    except ValueError:
+        # Nothing is asked there; trying to reach it says so.
+        return None
+    return Proxies(environment).between(origin)
+
+
+async def reach_provider(url: str, environment: Mapping[str, str]) -> Reach:
+    """Try to reach a provider, or the forward proxy through which requests to it go."""
+    try:
+        via = provider_proxy(url, environment)
+    except ProviderError as error:
+        host, port = place_of(url)
+        return Reach(f"{host}:{port}", trouble=error.message.rstrip("."), stage="connection")
+    if via is None:
+        return await reach(url)
+    host, port = place_of(url)
+    return replace(await reach(via.url, head=False), place=f"{host}:{port}", via=via.place)
+
+
+def remedy_for(found: Reach, called: str) -> str:
     """Return what to do about a server that cannot be reached.
 
     Args:
         found: How far one got.
         called: What names the address: `base_url`, a variable.
-        proxy: The forward proxy that the environment names for it, which is not used.
     """
+    if found.via:
+        return (
+            "Correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY, or name the host in NO_PROXY where it "
+            "can be reached directly."
+        )
     match found.stage:
         case "name":
             text = f"Correct the host in {called}, or this machine's name servers"
@@ -134,12 +180,6 @@ def remedy_for(found: Reach, called: str, *, proxy: str | None = None) -> str:
                 "Have its certificate authority in SSL_CERT_FILE, see that this machine's clock is "
                 f"right, or correct {called}"
             )
-    if proxy is not None:
-        host, port = place_of(proxy)
-        text += (
-            f". The forward proxy {host}:{port} is not used for providers: let `base_url` name a "
-            "gateway that can be reached from here"
-        )
     return f"{text}."
 
 

@@ -4,10 +4,10 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from policy.schema import Policy, ProviderRow
-from proxy.addresses import is_loopback
 from proxy.availability import cli_credentials
 from proxy.cli.diagnosis.findings import Finding, split_reason
-from proxy.cli.diagnosis.network import Reach, place_of, proxy_for, remedy_for
+from proxy.cli.diagnosis.network import Reach, provider_proxy, remedy_for
+from translators.errors import ProviderError
 
 __all__ = ["forward_proxy", "key_finding", "provider_findings", "reach_finding", "rows_to_check"]
 
@@ -78,43 +78,37 @@ def _trouble(value: str) -> str | None:
     return None
 
 
-def reach_finding(
-    name: str, reached: Reach, *, proxy: str | None = None, needed: bool = True
-) -> Finding:
+def reach_finding(name: str, reached: Reach, *, needed: bool = True) -> Finding:
     """Say whether a provider is reached.
 
     Args:
         name: The provider.
         reached: How far one got.
-        proxy: The forward proxy that the environment names for it.
         needed: Whether requests go to it: then it is a failure that it cannot be reached.
     """
     if reached.trouble:
-        found = f"{reached.place}: {reached.trouble}"
-        remedy = remedy_for(reached, "its `base_url`", proxy=proxy)
+        way = f" through the forward proxy {reached.via}" if reached.via else ""
+        found = f"{reached.place}{way}: {reached.trouble}"
+        remedy = remedy_for(reached, "its `base_url`")
         return Finding("reachability", name, "failed" if needed else "warning", found, remedy)
+    if reached.via:
+        took = f"{reached.seconds * 1000:.0f} ms"
+        found = f"{reached.place} is behind the forward proxy {reached.via}, reached in {took}"
+        return Finding("reachability", name, "ok", found)
     tls = f" with {reached.tls}" if reached.tls else ""
     found = f"{reached.place} is reached in {reached.seconds * 1000:.0f} ms{tls}"
     return Finding("reachability", name, "ok", found)
 
 
-def _is_remote(row: ProviderRow) -> bool:
-    return bool(row.base_url) and not is_loopback(place_of(row.base_url)[0])
-
-
 def forward_proxy(rows: Collection[ProviderRow], environment: Mapping[str, str]) -> Finding | None:
-    """Say what becomes of `HTTPS_PROXY`: providers are called without it."""
-    proxies = {proxy_for(row.base_url, environment) for row in rows if _is_remote(row)} - {None}
-    if not proxies:
+    """Say through which forward proxies providers are asked; None: through none."""
+    try:
+        found = {provider_proxy(row.base_url, environment) for row in rows if row.base_url}
+    except ProviderError as error:
+        return Finding(
+            "forward proxy", "", "failed", error.message.rstrip("."), "Correct the variable."
+        )
+    places = sorted(one.place for one in found if one is not None)
+    if not places:
         return None
-    places = ", ".join(
-        f"{host}:{port}" for host, port in sorted(place_of(proxy) for proxy in proxies if proxy)
-    )
-    return Finding(
-        "forward proxy",
-        "",
-        "warning",
-        f"the environment names {places}, but providers are called directly",
-        "Let this machine reach the providers, or put a gateway into `base_url`; name the hosts "
-        "in NO_PROXY to be told no more.",
-    )
+    return Finding("forward proxy", "", "ok", f"providers are asked through {', '.join(places)}")

@@ -7,6 +7,7 @@ import pytest
 from policy.schema import ProviderRow
 from proxy.call import Call
 from proxy.http import HttpClient, HttpStatusError
+from proxy.http_client.headers import DEFAULTS, HeaderBlock
 from proxy.providers.gemini_generate import create
 from proxy.providers.over_http import HttpProvider
 from tests.translators.chat_requests import chat_of, user
@@ -21,8 +22,11 @@ class _Recorder:
         self.url = ""
         self.headers: dict[str, str] = {}
 
-    async def post(self, url: str, *, headers: dict[str, str], **_: Any) -> Any:
-        self.url, self.headers = url, headers
+    async def post(
+        self, url: str, *, headers: dict[str, str], common: HeaderBlock, **_: Any
+    ) -> Any:
+        self.url = url
+        self.headers = dict(common.fields.items() - DEFAULTS.fields.items()) | headers
         raise ProviderError("Recorded.", kind="network")
 
 
