@@ -23,7 +23,6 @@ from translators.errors import (
 )
 from translators.fidelity import Report
 from translators.protocol import Outcome
-from translators.wire.request import ChatCompletionRequest
 
 __all__ = ["Attempt", "TimeLimit"]
 
@@ -90,7 +89,7 @@ class Attempt:
                 number=exchange.attempts,
                 reason=reason,
                 stream=exchange.stream,
-                parameters=_traced(exchange.request),
+                parameters=_traced(exchange),
                 report=report,
                 trace_context=row.trace_context,
             )
@@ -228,9 +227,12 @@ class Attempt:
         self.exchange.waited += time.perf_counter() - self._started
 
 
-def _traced(chat: ChatCompletionRequest) -> Mapping[str, Any]:
-    names = chat.model_fields_set.intersection(TRACED)
-    return {name: getattr(chat, name) for name in names}
+def _traced(exchange: Exchange) -> Mapping[str, Any]:
+    chat = exchange.request
+    found = {name: value for name, value in exchange.defaults.items() if name in TRACED}
+    # Behind the persona's: of two names of one parameter the last counts.
+    asked = {name: getattr(chat, name) for name in chat.model_fields_set.intersection(TRACED)}
+    return found | {name: value for name, value in asked.items() if value is not None}
 
 
 class TimeLimit:

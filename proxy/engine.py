@@ -92,6 +92,8 @@ class Engine:
         held = NONE_HELD if self.gates is None else self.gates.held(chat.model)
         exchange.decision = decision = weigh(chat, self.policy, self.availability, held)
         route_events.decided(exchange, decision, began)
+        if (persona := self.policy.personas.get(chat.model)) is not None:
+            exchange.defaults = persona.parameters
         if not decision.targets:
             raise nobody(decision)
         return decision

@@ -57,6 +57,7 @@ class Exchange:
         holds: Give back the memory that was taken for them.
         started: `time.perf_counter()` when the request had been read.
         decision: Where it may go, and why; without targets where nobody can serve it.
+        defaults: The persona's parameters, for what the client does not set.
         cache: Whether the answer is a kept one, or may be kept; None: its persona's are not.
         target: The provider and model that answer, or were tried last.
         report: What that provider's dialect does not carry over.
@@ -93,6 +94,7 @@ class Exchange:
     holds: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]], repr=False)
     started: float = field(default_factory=time.perf_counter)
     decision: Decision | None = None
+    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     cache: CacheUse | None = None
     target: Target | None = None
     report: Report = field(default_factory=Report)

@@ -108,6 +108,17 @@ async def test_request_parameters_are_shown_by_their_standard_names():
     }
 
 
+async def test_parameters_of_the_persona_are_shown_where_the_client_set_none():
+    own = {"temperature": 0.3, "max_tokens": 100, "seed": 7}
+    app = TracedApp(ScriptedProvider(Answer()), parameters=own)
+    await app.ask("one", temperature=0.9, max_completion_tokens=50)
+    shown = dict(app.attempts[0].attributes or {})
+    found = {
+        name: shown[f"gen_ai.request.{name}"] for name in ("temperature", "max_tokens", "seed")
+    }
+    assert found == {"temperature": 0.9, "max_tokens": 50, "seed": 7}
+
+
 async def test_bug_11_parameters_that_are_null_are_left_out(caplog: pytest.LogCaptureFixture):
     nothing: dict[str, Any] = dict.fromkeys(PARAMETERS)
     app = TracedApp(ScriptedProvider(Answer(usage={"prompt_tokens": 1})))

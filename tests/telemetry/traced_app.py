@@ -192,6 +192,7 @@ class TracedApp:
         keys: Client keys.
         live_gates: The key of the policy; the gates' clock stands still.
         tracing: The key of the policy.
+        parameters: Of the persona `one`.
         capture: Captures content.
     """
 
@@ -204,6 +205,7 @@ class TracedApp:
         keys: Sequence[str] = (),
         live_gates: Json | None = None,
         tracing: Json | None = None,
+        parameters: Json | None = None,
         capture: Capture | None = None,
     ) -> None:
         scripted = {"first": first, "second": second or ScriptedProvider(Answer())}
@@ -218,7 +220,7 @@ class TracedApp:
             for name in scripted
         }
         personas = {
-            "one": {"provider_preferences": ["first"]},
+            "one": {"provider_preferences": ["first"], "parameters": parameters or {}},
             "both": {"provider_preferences": ["first", "second"]},
         }
         written: Json = {"providers": made, "personas": personas}
