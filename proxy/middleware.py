@@ -56,6 +56,11 @@ class RequestState:
     is_stream: bool = False
     started: float = field(default_factory=time.perf_counter)
 
+    def ends_early(self, reason: str) -> None:
+        """Say why the request is over, unless an answer has begun: that knows it itself."""
+        if self.exchange is not None and self.exchange.committed is None:
+            self.exchange.end_reason = reason
+
     @staticmethod
     def of(scope: Scope) -> "RequestState":
         """Return the state of the request that `scope` belongs to."""
@@ -112,6 +117,7 @@ class RequestMiddleware:
         except asyncio.CancelledError:
             # Nobody but the server, at the end of its drain time, cancels a whole request. It
             # would answer with a bare "Internal Server Error" and log a traceback.
+            state.ends_early("server_shutdown")
             if state.status is None:
                 state.error = ServerStopping()
                 await error_response(state.error)(scope, receive, send_with_headers)
@@ -119,14 +125,17 @@ class RequestMiddleware:
             await self._internal_error(error, state, scope, receive, send_with_headers)
         finally:
             service.metrics.in_flight(-int(app is not self._app))
-            _finish(scope, state, service)
-            serving.end()
+            try:
+                _finish(scope, state, service)
+            finally:
+                serving.end()
 
     async def _internal_error(
         self, error: Exception, state: RequestState, scope: Scope, receive: Receive, send: Send
     ) -> None:
         log.error("internal error in request %s", state.request_id, exc_info=error)
         state.error = answer = InternalError(state.request_id)
+        state.ends_early("internal_error")
         if state.status is None:
             await error_response(answer)(scope, receive, send)
         elif state.is_stream:

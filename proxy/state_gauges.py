@@ -92,8 +92,9 @@ class StateGauges:
         self._waiting.tell(waiting)
 
     def _tick(self) -> None:
-        self.look()
+        # First: whatever goes wrong with one look, there is another.
         self._timer = asyncio.get_running_loop().call_later(INTERVAL, self._tick)
+        self.look()
 
 
 class _Present:

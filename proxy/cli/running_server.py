@@ -1,7 +1,9 @@
 """What a running server says, for the commands that ask one."""
 
 from policy.schema import Timeouts
+from proxy.environment import load_environment
 from proxy.http import HttpClient, HttpStatusError, HttpTransport
+from proxy.http_client.options import ClientOptions
 from proxy.ticker import Ticker
 
 __all__ = ["base_of", "get"]
@@ -24,7 +26,8 @@ async def get(url: str, path: str, key: str) -> tuple[int, bytes]:
         ProviderError: No answer came, or it broke off.
     """
     ticker = Ticker()
-    client = HttpClient(ticker)
+    # Settings of the client may stand in `.env`, as for the server.
+    client = HttpClient(ticker, ClientOptions.of(load_environment()))
     headers = {"authorization": f"Bearer {key or 'none'}"}
     server = HttpTransport(client, base_of(url), headers, "", Timeouts())
     try:

@@ -3,10 +3,21 @@
 import os
 import ssl
 from socket import gaierror
+from typing import Final
 
 from translators.errors import ProviderError
 
-__all__ = ["broken", "garbled", "refused_by_proxy", "unreachable", "unusable_url"]
+__all__ = [
+    "PROXY_AUTHENTICATION",
+    "broken",
+    "garbled",
+    "refused_by_proxy",
+    "unreachable",
+    "unusable_url",
+]
+
+PROXY_AUTHENTICATION: Final = 407
+"""The status by which a forward proxy asks for credentials (RFC 9110, 15.5.8)."""
 
 
 def broken(cause: BaseException | None = None) -> ProviderError:

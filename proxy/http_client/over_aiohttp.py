@@ -11,6 +11,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
 from proxy.http_client.failures import (
+    PROXY_AUTHENTICATION,
     broken,
     garbled,
     refused_by_proxy,
@@ -92,6 +93,10 @@ class AiohttpConnections:
             raise refused_by_proxy("" if via is None else via.place, error.status) from None
         except (aiohttp.ClientError, ConnectionError) as error:
             raise _failure(error, request, via) from error
+        if answer.status == PROXY_AUTHENTICATION and via is not None and origin.scheme == "http":
+            # It is the proxy that says this, not the provider.
+            answer.close()
+            raise refused_by_proxy(via.place, answer.status)
         return AiohttpAnswer(answer)
 
     async def aclose(self) -> None:
@@ -129,6 +134,15 @@ def _not_reached(error: aiohttp.ClientConnectorError, via: ForwardProxy | None) 
     return unreachable(error.host, error.port, cause)
 
 
+def _text(value: str) -> str:
+    """Return a header's value as text: aiohttp leaves halves of characters in what is not UTF-8."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "surrogateescape").decode("latin-1")
+    return value
+
+
 class AiohttpAnswer:
     """An answer whose head is there.
 
@@ -145,11 +159,18 @@ class AiohttpAnswer:
     @property
     def headers(self) -> Mapping[str, str]:
         """Its header fields, by names in any case."""
-        return self._response.headers
+        found = self._response.headers
+        if all(value.isascii() for value in found.values()):
+            return found
+        mended = found.copy()
+        mended.clear()
+        mended.extend((name, _text(value)) for name, value in found.items())
+        return mended
 
     def header(self, name: str) -> str | None:
         """Return the field of a name."""
-        return self._response.headers.get(name)
+        value = self._response.headers.get(name)
+        return None if value is None else _text(value)
 
     @property
     def content_type(self) -> str:

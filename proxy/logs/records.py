@@ -220,6 +220,8 @@ def logging_config(level: str, log_format: LogFormat) -> dict[str, Any]:
         "root": {"level": "INFO" if name == "DEBUG" else name, "handlers": ["lines"]},
         "loggers": {
             **{own: {"level": name} for own in OWN},
+            # Its propagators repeat what a caller's headers hold that they do not understand.
+            "opentelemetry": {"level": "ERROR"},
             # uvicorn sets the levels of its own itself, and brings handlers where it is not told.
             "uvicorn": {"level": "INFO", "handlers": [], "propagate": True},
             "uvicorn.error": {"handlers": [], "propagate": True},

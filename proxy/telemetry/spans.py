@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from policy.tracing import Inbound
 from proxy.call import Call, ToolWatch
@@ -13,6 +13,7 @@ from translators.fidelity import Report
 from translators.protocol import Outcome
 
 __all__ = [
+    "NO_FAULT",
     "NO_ROUTE",
     "NO_TELEMETRY",
     "AttemptEnd",
@@ -26,6 +27,9 @@ __all__ = [
     "RouteStart",
     "Telemetry",
 ]
+
+NO_FAULT: Final = ("client_disconnect", "server_shutdown")
+"""Ends of an answer of status 200 that are no error of it, though it is not whole."""
 
 Attributes = Mapping[str, str | bool | int | float | Sequence[str]]
 

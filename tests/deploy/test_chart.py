@@ -275,7 +275,7 @@ def test_pods_reach_names_https_the_collector_and_what_is_asked_for(engine: Engi
     assert ports(KEYS) == {53, 443}
     assert ports(EVERYTHING) == {53, 443, 4318, 6379}
     (asked,) = made(engine, EVERYTHING)["NetworkPolicy"]["spec"]["ingress"]
-    assert asked["from"] == EVERYTHING["networkPolicy"]["ingressFrom"]
+    assert asked["from"][:-1] == EVERYTHING["networkPolicy"]["ingressFrom"]
 
 
 def test_keys_are_in_the_secret_alone(engine: Engine) -> None:
@@ -298,6 +298,7 @@ NO_METRICS: Mapping[str, Any] = {"metrics": {"serviceMonitor": {"enabled": False
         ({**KEYS, "config": {"EP_OPENAI_API_KEY": "a"}}, "EP_OPENAI_API_KEY is a secret"),
         ({**KEYS, "config": {"EP_REDIS_URL": "a"}}, "EP_REDIS_URL is a secret"),
         ({**KEYS, "config": {"EP_PORT": "1"}}, "EP_PORT is what the chart sets itself"),
+        ({**KEYS, "config": {"HTTPS_PROXY": "http://u:p@proxy:3128"}}, "holds a password"),
         ({**KEYS, "ingress": {"enabled": True}}, "name at least one host"),
         ({**KEYS, "replicas": 3}, "replicas"),
         ({**KEYS, "image": {"digest": "latest"}}, "digest"),
@@ -317,6 +318,47 @@ def test_values_that_cannot_work_are_refused(
 ) -> None:
     with pytest.raises(Refused, match=re.escape(says)):
         engine.render(values)
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [(33554432, "33554432"), (1000000, "1000000"), (0.5, "0.5"), (True, "true"), ("a", "a")],
+)
+def test_a_number_is_written_as_the_server_reads_it(engine: Engine, given: Any, read: str) -> None:
+    container = pod(engine, {**KEYS, "config": {"EP_DECISIONS": given}})["containers"][0]
+    assert {"name": "EP_DECISIONS", "value": read} in container["env"]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "port"),
+    [
+        ("http://collector:4318", 4318),
+        ("http://10.0.0.5", 80),
+        ("http://tempo-2/otlp", 80),
+        ("https://collector.example", None),
+    ],
+)
+def test_the_network_policy_lets_traces_out(
+    engine: Engine, endpoint: str, port: int | None
+) -> None:
+    policy = made(engine, {**KEYS, "tracing": {"endpoint": endpoint}})["NetworkPolicy"]
+    opened = {entry["port"] for rule in policy["spec"]["egress"] for entry in rule["ports"]}
+    assert opened == {53, 443} | ({port} if port is not None else set())
+
+
+@pytest.mark.parametrize("name", ["keys", "everything"])
+def test_the_pod_that_tests_a_release_is_let_in_and_is_no_server(engine: Engine, name: str) -> None:
+    found = list(documents(engine.render(SETS[name])))
+    (test,) = [one for one in found if one["kind"] == "Pod"]
+    labels = test["metadata"]["labels"]
+    policy = made(engine, SETS[name])["NetworkPolicy"]["spec"]
+    servers = policy["podSelector"]["matchLabels"]
+    assert not servers.items() <= labels.items()
+    (rule,) = policy["ingress"]
+    let_in = [
+        one["podSelector"]["matchLabels"] for one in rule.get("from", []) if "podSelector" in one
+    ]
+    assert ("from" not in rule) or any(one.items() <= labels.items() for one in let_in)
 
 
 def test_every_value_is_in_the_table_and_the_schema_and_the_reverse() -> None:

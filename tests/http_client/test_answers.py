@@ -76,6 +76,17 @@ async def test_status_type_and_fields(http: Asker) -> None:
     assert answer.header("absent") is None
 
 
+async def test_a_field_that_is_not_utf_8_is_text_all_the_same(http: Asker) -> None:
+    said = b"HTTP/1.1 200 OK\r\nx-request-id: r\xff1\r\nx-name: caf\xc3\xa9\r\n\r\n"
+    async with serving(saying(said)) as server:
+        answer = await http.ask(server.url)
+        found = answer.header("x-request-id")
+        assert found is not None and found.startswith("r") and found.endswith("1")
+        assert found.encode()
+        assert answer.headers["x-request-id"] == found
+        assert "".join(answer.headers.values()).encode()
+
+
 async def test_without_a_type_it_is_bytes(http: Asker) -> None:
     async with serving(saying(HEAD % 0)) as server:
         answer = await http.ask(server.url)

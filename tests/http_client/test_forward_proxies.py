@@ -7,7 +7,7 @@ import pytest
 from proxy.http_client.options import ClientKind
 from proxy.http_client.proxies import Proxies
 from proxy.http_client.targets import target_of
-from tests.http_client.asking import OK, Asker, Peer, polite, read, serving
+from tests.http_client.asking import OK, Asker, Peer, polite, read, saying, serving
 from tests.http_client.authority import Authority
 from tests.http_client.forwarding import ForwardingProxy
 from translators.errors import ProviderError
@@ -106,6 +106,20 @@ async def test_a_proxy_that_refuses_is_named_with_its_status(
         assert server.peers == []
     assert f"127.0.0.1:{proxy.port}" in caught.value.message
     assert status.split()[0].decode() in caught.value.message
+    assert "secret-7" not in f"{caught.value} {caught.value.__cause__!r}"
+
+
+async def test_credentials_that_the_proxy_refuses_are_no_answer_of_the_provider(
+    kind: ClientKind,
+) -> None:
+    refused = saying(b"HTTP/1.1 407 No\r\ncontent-length: 2\r\n\r\n{}")
+    async with serving(refused) as proxy:
+        environment = {"HTTP_PROXY": f"http://me:secret-7@127.0.0.1:{proxy.port}"}
+        async with Asker(kind, environment=environment) as asker:
+            with pytest.raises(ProviderError, match="does not let us through") as caught:
+                await asker.ask("http://named.test:8000/x")
+    assert caught.value.kind == "network"
+    assert "407" in caught.value.message
     assert "secret-7" not in f"{caught.value} {caught.value.__cause__!r}"
 
 

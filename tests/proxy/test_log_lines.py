@@ -140,6 +140,8 @@ def test_libraries_never_tell_what_they_do_in_detail() -> None:
     found = logging_config("debug", "json")
     assert found["root"]["level"] == "INFO"
     assert found["loggers"]["execution_platform"]["level"] == "DEBUG"
+    # Its propagators would repeat callers' headers.
+    assert found["loggers"]["opentelemetry"] == {"level": "ERROR"}
     assert logging_config("error", "json")["root"]["level"] == "ERROR"
 
 

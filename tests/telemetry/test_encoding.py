@@ -28,6 +28,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from proxy.telemetry.export.delivery import MAX_REQUEST
 from proxy.telemetry.export.encoding import Export, encode_resource, encode_scope
 from proxy.telemetry.tracing.limits import SpanLimits
 from proxy.telemetry.tracing.records import RecordProvider, SpanRecord
@@ -143,7 +144,7 @@ def encoded(*spans: SpanRecord) -> ExportTraceServiceRequest:
     """Return what a collector reads of ours."""
     export = Export(encode_resource(RESOURCE), encode_scope)
     for span in spans:
-        export.add(span)
+        assert export.add(span, MAX_REQUEST)
     return ExportTraceServiceRequest.FromString(export.finish())
 
 

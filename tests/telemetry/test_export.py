@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from proxy.call import Call
+from proxy.telemetry.export.delivery import MAX_REQUEST
 from proxy.telemetry.export.encoding import Export, encode_resource, encode_scope
 from proxy.telemetry.setup import create_telemetry
 from proxy.telemetry.spans import NO_TELEMETRY, AttemptEnd, AttemptStart
@@ -89,7 +90,7 @@ def test_the_sdks_provider_makes_the_same_spans_of_a_request():
         serve(OtelTelemetry(provider, "0"))
     export = Export(encode_resource(Resource({})), encode_scope)
     for span in ours:
-        export.add(span)
+        assert export.add(span, MAX_REQUEST)
     found = telling(ExportTraceServiceRequest.FromString(export.finish()))
     assert len(found) == 2
     assert found == telling(encode_spans(memory.get_finished_spans()))

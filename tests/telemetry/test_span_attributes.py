@@ -18,8 +18,9 @@ from opentelemetry.semconv.attributes import (
 )
 
 from policy.schema import ProviderRow
+from proxy.call import Call
 from proxy.telemetry import attributes as names
-from proxy.telemetry.spans import NO_TELEMETRY
+from proxy.telemetry.spans import NO_TELEMETRY, AttemptEnd, AttemptStart
 from tests.telemetry.traced_app import (
     HANG,
     USAGE,
@@ -29,6 +30,7 @@ from tests.telemetry.traced_app import (
     chunk,
     error_body,
 )
+from translators.fidelity import Report
 
 # Private by name only: the package keeps what is not stable yet there, without types.
 gen_ai_attributes: Any = import_module(
@@ -244,3 +246,34 @@ def test_telemetry_that_is_off_is_one_object_that_does_nothing():
     assert (span.traceresponse, span.trace_id) == (None, None)
     span.event("x", {})
     span.end(status=200, attributes={}, error_type=None)
+
+
+async def test_what_a_client_made_up_is_short_on_spans():
+    app = TracedApp(ScriptedProvider(Answer()))
+    long = "y" * 100_000
+    made_up: dict[str, Any] = {long: 1}
+    await app.ask("one", reasoning_effort=long, stream=True, **made_up)
+    await app.ask("one", reasoning_effort="tell them: canary-5e", headers={"x-ep-strict": "true"})
+    told = json.dumps([span.to_json() for span in app.spans])
+    assert len(told) < 40_000
+    assert "canary-5e" not in told
+
+
+def test_a_models_name_is_short_on_its_span():
+    start = AttemptStart(
+        provider="direct",
+        dialect="openai_chat",
+        model="m" * 10_000,
+        base_url="http://p.test",
+        number=1,
+        reason="initial",
+        stream=False,
+        parameters={},
+        report=Report(),
+        trace_context="none",
+    )
+    app = TracedApp(ScriptedProvider(Answer()))
+    app.service.telemetry.call(()).attempt(start).end(AttemptEnd(Call(), None, "completed"))
+    (span,) = app.attempts
+    assert len(span.name) < 100
+    assert len(span.to_json()) < 3_000

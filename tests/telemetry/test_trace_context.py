@@ -2,9 +2,14 @@
 
 import logging
 import re
+from typing import Any
 
 import anyio
 import pytest
+from opentelemetry import propagate
+from opentelemetry.baggage import get_all, set_baggage
+from opentelemetry.context import Context
+from opentelemetry.propagators.textmap import TextMapPropagator
 
 from tests.telemetry.traced_app import (
     HANG,
@@ -169,3 +174,31 @@ async def test_a_context_that_is_none_is_not_linked():
     app = TracedApp(ScriptedProvider(Answer()), tracing={"inbound": "link"})
     await app.ask(headers={"traceparent": "00-" + "0" * 32 + "-" + "0" * 16 + "-01"})
     assert list(app.server.links) == []
+
+
+class Odd(TextMapPropagator):
+    """Puts baggage into headers of its own, as some propagators do."""
+
+    @property
+    def fields(self) -> set[str]:
+        return {"traceparent", "baggage"}
+
+    def extract(self, carrier: Any, context: Context | None = None, getter: Any = None) -> Context:
+        return set_baggage("user", "alice", context)
+
+    def inject(self, carrier: Any, context: Context | None = None, setter: Any = None) -> None:
+        for name, value in get_all(context).items():
+            carrier[f"odd-{name}"] = value
+
+
+async def test_baggage_stays_here_whatever_a_propagator_calls_it():
+    before = propagate.get_global_textmap()
+    propagate.set_global_textmap(Odd())
+    try:
+        for policy, seen in (("traceparent", {}), ("full", {"odd-user": "alice"})):
+            provider = ScriptedProvider(Answer())
+            app = TracedApp(provider, rows={"first": {"trace_context": policy}})
+            await app.ask(headers=INBOUND)
+            assert provider.carriers == [seen]
+    finally:
+        propagate.set_global_textmap(before)

@@ -22,6 +22,7 @@ from execution_platform.spi.answer import Served
 from proxy.environment import ConfigurationError, load_environment
 from proxy.http import HttpClient
 from proxy.http_answers import Body, HttpEvents
+from proxy.http_client.options import ClientOptions
 from proxy.ticker import Ticker
 from translators.errors import (
     ExecutionPlatformError,
@@ -66,7 +67,7 @@ class _Connections:
 @asynccontextmanager
 async def _connections() -> AsyncGenerator[_Connections]:
     ticker = Ticker()
-    client = HttpClient(ticker)
+    client = HttpClient(ticker, ClientOptions.of(load_environment()))
     try:
         yield _Connections(client, ticker)
     finally:

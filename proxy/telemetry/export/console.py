@@ -31,11 +31,14 @@ class Lines:
         self._lines: list[bytes] = []
         self.size = 0
 
-    def add(self, span: SpanRecord) -> None:
-        """Add a span."""
+    def add(self, span: SpanRecord, most: int) -> bool:
+        """Add a span, unless it would be more than `most` characters with those before."""
         line = json.dumps({**span_as_json(span), "resource": dict(self._resource)}, default=str)
+        if self.size and self.size + len(line) > most:
+            return False
         self._lines.append(line.encode() + b"\n")
         self.size += len(line)
+        return True
 
     def finish(self) -> bytes:
         """Return all lines."""

@@ -53,8 +53,8 @@ class Parcel(Protocol):
 
     size: int
 
-    def add(self, span: SpanRecord) -> None:
-        """Add a span."""
+    def add(self, span: SpanRecord, most: int) -> bool:
+        """Add a span, unless there are others and it would be more than `most` bytes with them."""
         ...
 
     def finish(self) -> bytes:
@@ -238,10 +238,14 @@ class Delivery:
     def _send(self, count: int) -> tuple[int, Answer]:
         self._in_hand = 0
         parcel = self._parcels()
-        while self._in_hand < count and parcel.size < MAX_REQUEST:
+        while self._in_hand < count:
             span = self._queue.popleft()
+            # Before it is encoded: one that cannot be is not to come again and again.
             self._in_hand += 1
-            parcel.add(span)
+            if not parcel.add(span, MAX_REQUEST):
+                self._queue.appendleft(span)
+                self._in_hand -= 1
+                break
             if self._in_hand % SLICE == 0 and not self._sender.stopping.is_set():
                 time.sleep(_PAUSE)
         spans = self._in_hand

@@ -62,13 +62,16 @@ class Export:
         self._groups: dict[Scope, list[bytes]] = {}
         self.size = 0
 
-    def add(self, span: SpanRecord) -> None:
-        """Add a span that has ended."""
+    def add(self, span: SpanRecord, most: int) -> bool:
+        """Add a span that has ended, unless there are others and it would be too much with them."""
         scope, encoded = span.scope, encode_span(span)
+        if self.size and self.size + len(encoded) > most:
+            return False
         if (group := self._groups.get(scope)) is None:
             group = self._groups[scope] = []
         group.append(encoded)
         self.size += len(encoded)
+        return True
 
     def finish(self) -> bytes:
         """Return the request."""

@@ -149,6 +149,8 @@ def _retry_after(value: str | None) -> float | None:
         return None
     try:
         return max(float(int(value)), 0)
+    except OverflowError:
+        return None
     except ValueError:
         pass
     try:

@@ -6,6 +6,7 @@ Prometheus's client.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -23,6 +24,8 @@ from proxy.telemetry.metrics.meters import MOST_SERIES, Labels, Meter
 from proxy.telemetry.resource import resource
 
 __all__ = ["OtlpBackend", "open_otlp"]
+
+log = logging.getLogger("execution_platform.telemetry")
 
 SHUTDOWN_MILLISECONDS: Final = 5000.0
 """How long the last numbers may take."""
@@ -71,7 +74,10 @@ class OtlpBackend:
 
     async def aclose(self) -> None:
         """Deliver what is left, within a few seconds."""
-        await asyncio.to_thread(self._provider.shutdown, SHUTDOWN_MILLISECONDS)
+        try:
+            await asyncio.to_thread(self._provider.shutdown, SHUTDOWN_MILLISECONDS)
+        except Exception as error:  # noqa: BLE001  whatever an exporter raises: others have to end, too
+            log.warning("the last metrics were not all delivered: %s", type(error).__name__)
 
 
 class _Meter:

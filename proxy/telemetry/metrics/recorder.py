@@ -12,6 +12,7 @@ from proxy.exchange import Exchange, error_type
 from proxy.telemetry import attributes as names
 from proxy.telemetry.metrics.label_values import ErrorTypes, KnownNames, method, top_level
 from proxy.telemetry.metrics.meters import Labels, Meters
+from proxy.telemetry.spans import NO_FAULT
 from proxy.trail import AttemptRecord
 from translators.errors import ExecutionPlatformError
 from translators.wire.response import CompletionTokensDetails, PromptTokensDetails, Usage
@@ -74,8 +75,6 @@ class _NoMetrics:
 
 NO_METRICS: Final[RequestMetrics] = _NoMetrics()
 
-_BROKEN: Final = ("upstream_error", "internal_error")
-
 
 class Recorder:
     """Makes observations of requests.
@@ -128,7 +127,8 @@ class Recorder:
         """Take note of an HTTP request that is over."""
         failed: str | None = None
         # As on the SERVER span: a refusal is the caller's affair, a broken answer is ours.
-        if status is not None and (status >= 500 or (status == 200 and end_reason in _BROKEN)):
+        broken = status == 200 and error is not None and end_reason not in NO_FAULT
+        if broken or (status is not None and status >= 500):
             failed = self._errors.label(error_type(error)) or str(status)
         route = getattr(scope.get("route"), "path", None)
         self._http.record(seconds, (method(scope["method"]), route, status, failed))

@@ -1,6 +1,7 @@
 """The span of one call of a provider, and what the GenAI conventions have it say."""
 
-from typing import Any, cast
+import re
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from opentelemetry.context import Context
@@ -10,6 +11,7 @@ from proxy.call import AgentFacts, ToolWatch
 from proxy.telemetry import attributes as names
 from proxy.telemetry.content.capture import AttemptContent
 from proxy.telemetry.spans import AttemptEnd, AttemptStart
+from proxy.telemetry.tracing.bounds import LONGEST_NAME, bounded
 from proxy.telemetry.tracing.propagation import outbound, traceparent
 from proxy.telemetry.tracing.tools import ToolSpans
 from translators.errors import ProviderError
@@ -17,6 +19,8 @@ from translators.fidelity import Report
 from translators.protocol import Outcome
 
 __all__ = ["OtelAttemptSpan"]
+
+_WORD: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
 class OtelAttemptSpan:
@@ -31,7 +35,7 @@ class OtelAttemptSpan:
     def __init__(self, tracer: Tracer, parent: Context, start: AttemptStart) -> None:
         agent = start.dialect in names.AGENTS
         self._span = tracer.start_span(
-            f"invoke_agent {start.dialect}" if agent else f"chat {start.model}",
+            f"invoke_agent {start.dialect}" if agent else f"chat {start.model[:LONGEST_NAME]}",
             context=parent,
             kind=SpanKind.CLIENT,
             attributes=_attempt_attributes(start),
@@ -96,7 +100,7 @@ def _attempt_attributes(start: AttemptStart) -> dict[str, Any]:
     attributes: dict[str, Any] = {
         names.OPERATION: "invoke_agent" if start.dialect in names.AGENTS else "chat",
         names.PROVIDER: names.PROVIDER_NAMES.get(start.dialect, start.dialect),
-        names.REQUEST_MODEL: start.model,
+        names.REQUEST_MODEL: bounded(start.model),
         names.SERVER_ADDRESS: url.hostname or "",
         names.SERVER_PORT: url.port or (443 if url.scheme == "https" else 80),
         names.ATTEMPT_NUMBER: start.number,
@@ -110,10 +114,15 @@ def _attempt_attributes(start: AttemptStart) -> dict[str, Any]:
     if start.reason == "retry":
         attributes[names.RESEND_COUNT] = 1
     for name, value in start.parameters.items():
-        if value is not None and name in names.REQUEST_PARAMETERS:
+        if name in names.REQUEST_PARAMETERS and _tells_nothing(value):
             attributes[names.REQUEST_PARAMETERS[name]] = value
     reported = _report_attributes(start.report)
     return attributes | {name: paths for name, paths in reported.items() if paths}
+
+
+def _tells_nothing(value: Any) -> bool:
+    """Return whether it is a number or one word, as a level of effort is: nothing that was said."""
+    return value is not None and (not isinstance(value, str) or _WORD.fullmatch(value) is not None)
 
 
 def _report_attributes(report: Report) -> dict[str, list[str]]:
@@ -136,7 +145,7 @@ def _end_attributes(end: AttemptEnd) -> dict[str, Any]:
     if end.call.report is not None:
         attributes |= _report_attributes(end.call.report)
     if end.call.request_id is not None:
-        attributes[names.UPSTREAM_REQUEST_ID] = end.call.request_id
+        attributes[names.UPSTREAM_REQUEST_ID] = bounded(end.call.request_id)
     if end.cost is not None:
         attributes[names.COST] = end.cost
     if end.call.agent is not None:
@@ -176,7 +185,7 @@ def _outcome_attributes(outcome: Outcome, *, complete: bool) -> dict[str, Any]:
             names.CACHE_CREATION_TOKENS: prompt.cache_write_tokens if prompt else None,
             names.REASONING_TOKENS: answer.reasoning_tokens if answer else None,
         }
-    return {name: value for name, value in attributes.items() if value is not None}
+    return {name: bounded(value) for name, value in attributes.items() if value is not None}
 
 
 def _error_type(error: Exception) -> str:

@@ -18,6 +18,7 @@ from proxy.telemetry import attributes as names
 from proxy.telemetry.content.capture import Capture
 from proxy.telemetry.export.counts import DeliveryCounts
 from proxy.telemetry.spans import (
+    NO_FAULT,
     AttemptSpan,
     AttemptStart,
     Attributes,
@@ -27,6 +28,7 @@ from proxy.telemetry.spans import (
     RouteStart,
 )
 from proxy.telemetry.tracing.attempt_span import OtelAttemptSpan
+from proxy.telemetry.tracing.bounds import LONGEST_NAME, bounded
 from proxy.telemetry.tracing.propagation import inbound
 from proxy.telemetry.tracing.records import SpanProvider
 
@@ -36,12 +38,6 @@ log = logging.getLogger("execution_platform.telemetry")
 
 SHUTDOWN_SECONDS = 5.0
 """How long the last spans may take. Our own delivery keeps to less; the SDK's knows no limit."""
-
-LONGEST_TEXT = 500
-"""Characters of an attribute."""
-
-LONGEST_NAME = 64
-"""Characters of what a caller made up, in a span's name."""
 
 _METHODS = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE"}
@@ -96,12 +92,16 @@ class OtelTelemetry:
 
     async def shutdown(self) -> None:
         """Deliver what is left; give up after a few seconds, and say so."""
-        stop = asyncio.to_thread(self._provider.shutdown)
-        if self._capture is not None:
-            await self._capture.shutdown()
+        try:
+            if self._capture is not None:
+                await self._capture.shutdown()
+        finally:
+            await self._shut()
+
+    async def _shut(self) -> None:
         try:
             async with asyncio.timeout(SHUTDOWN_SECONDS):
-                await stop
+                await asyncio.to_thread(self._provider.shutdown)
         except TimeoutError:
             log.warning("the last spans were not delivered within %g s", SHUTDOWN_SECONDS)
 
@@ -131,7 +131,7 @@ class _RequestSpan:
         return format(self._span.get_span_context().trace_id, "032x")
 
     def event(self, name: str, attributes: Attributes) -> None:
-        self._span.add_event(name, attributes)
+        self._span.add_event(name, _bounded_all(attributes))
 
     def route(self, start: RouteStart) -> RouteSpan:
         if start.candidates < 2:
@@ -149,7 +149,7 @@ class _RequestSpan:
     def end(self, *, status: int | None, attributes: Attributes, error_type: str | None) -> None:
         span = self._span
         if span.is_recording():
-            final: dict[str, Any] = {name: _bounded(value) for name, value in attributes.items()}
+            final = _bounded_all(attributes)
             # Only a path that a route knows may name a span: others are the caller's to invent.
             if route := getattr(self._scope.get("route"), "path", None):
                 final[names.ROUTE] = route
@@ -157,10 +157,7 @@ class _RequestSpan:
                     span.update_name(f"{self._scope['method']} {route}")
             if status is not None and self._scope:
                 final[names.STATUS] = status
-            broken = error_type is not None and attributes.get(names.END_REASON) in (
-                "upstream_error",
-                "internal_error",
-            )
+            broken = error_type is not None and attributes.get(names.END_REASON) not in NO_FAULT
             if (status is not None and status >= 500) or (status == 200 and broken):
                 final[names.ERROR_TYPE] = error_type or str(status)
                 span.set_status(StatusCode.ERROR)
@@ -182,11 +179,12 @@ class _RouteSpan:
 
     def event(self, name: str, attributes: Attributes) -> None:
         self._until = time.time_ns()
-        self._span.add_event(name, attributes, timestamp=self._until)
+        self._span.add_event(name, _bounded_all(attributes), timestamp=self._until)
 
     def selected(self, provider: str, model: str) -> None:
         self._until = time.time_ns()
-        self._span.set_attributes({names.ROUTE_SELECTED: provider, names.ROUTE_MODEL: model})
+        chosen = {names.ROUTE_SELECTED: provider, names.ROUTE_MODEL: bounded(model)}
+        self._span.set_attributes(chosen)
 
     def end(self) -> None:
         self._span.end(self._until)
@@ -197,7 +195,7 @@ class _NoChoice:
         self._request = request
 
     def event(self, name: str, attributes: Attributes) -> None:
-        self._request.add_event(name, attributes)
+        self._request.add_event(name, _bounded_all(attributes))
 
     def selected(self, provider: str, model: str) -> None:
         pass
@@ -210,7 +208,7 @@ def _server_attributes(scope: Mapping[str, Any]) -> dict[str, str | int]:
     known = scope["method"] in _METHODS
     attributes: dict[str, str | int] = {
         names.METHOD: scope["method"] if known else "_OTHER",
-        names.PATH: _bounded(scope["path"]),
+        names.PATH: bounded(scope["path"]),
         names.SCHEME: scope["scheme"],
         names.PROTOCOL_VERSION: scope["http_version"],
     }
@@ -230,13 +228,12 @@ def _server_attributes(scope: Mapping[str, Any]) -> dict[str, str | int]:
 
 def _route_attributes(start: RouteStart) -> dict[str, Any]:
     return {
-        names.ROUTE_PERSONA: _bounded(start.persona),
+        names.ROUTE_PERSONA: bounded(start.persona),
         names.ROUTE_CANDIDATES: start.candidates,
         names.ROUTE_REQUIRED: list(start.required),
         names.ROUTE_REASON: start.reason,
     }
 
 
-def _bounded(value: Any) -> Any:
-    """Cut a text that a caller may have invented, such as the model it asked for."""
-    return value[:LONGEST_TEXT] if isinstance(value, str) else value
+def _bounded_all(attributes: Attributes) -> dict[str, Any]:
+    return {name: bounded(value) for name, value in attributes.items()}

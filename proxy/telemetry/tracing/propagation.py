@@ -58,10 +58,12 @@ def outbound(span: Span, parent: Context, policy: str) -> Mapping[str, str]:
     carrier: dict[str, str] = {}
     if policy == "none":
         return carrier
-    propagate.inject(carrier, set_span_in_context(span, parent))
-    if policy != "full":
-        for name in _LISTS:
-            carrier.pop(name, None)
+    if policy == "full":
+        propagate.inject(carrier, set_span_in_context(span, parent))
+        return carrier
+    # Without the caller's baggage, whatever a propagator calls it.
+    propagate.inject(carrier, set_span_in_context(span, Context()))
+    carrier.pop("tracestate", None)
     return carrier
 
 

@@ -20,6 +20,11 @@ app.kubernetes.io/name: {{ include "execution-platform.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{- define "execution-platform.testLabels" -}}
+app.kubernetes.io/name: {{ printf "%s-test" (include "execution-platform.name" . | trunc 58 | trimSuffix "-") }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
 {{- define "execution-platform.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{ include "execution-platform.selectorLabels" . }}
