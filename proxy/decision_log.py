@@ -26,6 +26,10 @@ __all__ = ["DecisionLog", "Line", "LineWriter"]
 MOST_WAITING = 10_000
 """Lines that wait for a reader of the log that does not read."""
 
+MOST_IN_A_LINE = 10
+LONGEST_PATH = 80
+"""Parameters of a client's that a line names, and their characters."""
+
 
 class LineWriter:
     """Writes lines to a file descriptor from a thread of its own.
@@ -67,7 +71,9 @@ class LineWriter:
             # One write a line: those of several workers on one pipe do not mix. A log that
             # nobody can write to any more is no reason to stop serving.
             with suppress(OSError):
-                os.write(self._descriptor, line)
+                left = memoryview(line)
+                while left:
+                    left = left[os.write(self._descriptor, left) :]
 
 
 class DecisionLog:
@@ -175,8 +181,8 @@ def _json(record: DecisionRecord) -> bytes:
         tried=[_tried(call) for call in calls] if len(calls) > 1 else UNSET,
         provider=_known(record.provider),
         provider_model=_known(record.model),
-        ignored=record.ignored or UNSET,
-        emulated=record.emulated or UNSET,
+        ignored=_few(record.ignored) or UNSET,
+        emulated=_few(record.emulated) or UNSET,
         cache=UNSET if cache is None else cache.word,
         cache_age=UNSET if cache is None else _known(cache.age),
         cache_why_not=UNSET if cache is None else _known(cache.why_not),
@@ -200,6 +206,13 @@ def _rejected(record: DecisionRecord) -> list[_Rejected]:
 def _why(candidate: CandidateRecord) -> str | UnsetType:
     # The other reasons are said by what is missing.
     return candidate.detail if candidate.reason == "gate" else UNSET
+
+
+def _few(paths: Sequence[str]) -> list[str]:
+    """Return the first of them, short, and how many are missing: a pipe mixes more than 4 KiB."""
+    few = [path[:LONGEST_PATH] for path in paths[:MOST_IN_A_LINE]]
+    more = len(paths) - len(few)
+    return [*few, f"… {more} more"] if more else few
 
 
 def _tried(call: CallRecord) -> _Tried:

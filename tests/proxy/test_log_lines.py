@@ -6,6 +6,7 @@ import os
 import threading
 import time
 
+import msgspec
 import pytest
 
 from proxy import decision_log
@@ -185,3 +186,17 @@ def test_lines_that_nobody_reads_are_dropped_and_counted(
     else:
         assert " WARNING " in told
         assert int(told.split()[3]) > 100
+
+
+def test_a_line_names_the_first_of_many_parameters_and_stays_short():
+    error = InvalidRequest("It is wrong.")
+    record = refused("req_1", None, trace_id=None, status=400, error=error)
+    paths = [f"{number}-" + "x" * 500 for number in range(300)]
+    lines: list[bytes] = []
+    log = DecisionLog(lines.append)
+    log.write(msgspec.structs.replace(record, ignored=paths, emulated=["seed"]))
+    told = json.loads(lines[0])
+    assert told["ignored"] == [*(path[:80] for path in paths[:10]), "… 290 more"]
+    assert told["emulated"] == ["seed"]
+    # What a pipe takes in one piece, whoever else writes to it.
+    assert len(lines[0]) < 4096
