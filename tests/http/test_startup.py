@@ -161,7 +161,7 @@ def test_wrong_telemetry_stops_the_start() -> None:
     env = {"OTEL_TRACES_EXPORTER": "carrier-pigeon"}
     done = run_to_end("serve", "--sandbox", "--port", "0", env=env)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "OTEL_TRACES_EXPORTER is `carrier-pigeon`" in done.stderr
+    assert "OTEL_TRACES_EXPORTER has `carrier-pigeon`" in done.stderr
     assert "Traceback" not in done.stderr
 
 
