@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.agent_cli import agent_cli_missing
-from tests.deploy.parts import promtool_missing
 from tests.guide import GUIDE, absent
 from tests.prometheus_server import prometheus_missing
 from tests.providers import UPSTREAM_KEY, closed_port, deaf_port, standard_policy
@@ -32,8 +31,6 @@ def pytest_sessionstart() -> None:
         raise pytest.UsageError(f"CI needs Prometheus: {missing}")
     if (missing := agent_cli_missing()) is not None:
         raise pytest.UsageError(f"CI needs the Claude CLI: {missing}")
-    if (missing := promtool_missing()) is not None:
-        raise pytest.UsageError(f"CI needs promtool: {missing}")
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,6 @@ def complete(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(conftest, "redis_server_missing", nothing)
     monkeypatch.setattr(conftest, "prometheus_missing", nothing)
     monkeypatch.setattr(conftest, "agent_cli_missing", nothing)
-    monkeypatch.setattr(conftest, "promtool_missing", nothing)
 
 
 PARTS = {
@@ -37,7 +36,6 @@ PARTS = {
     "redis_server_missing": (lambda: "get it", "CI needs Redis: get it"),
     "prometheus_missing": (lambda: "get it", "CI needs Prometheus: get it"),
     "agent_cli_missing": (lambda: "get it", "CI needs the Claude CLI: get it"),
-    "promtool_missing": (lambda: "get it", "CI needs promtool: get it"),
 }
 
 

@@ -1,18 +1,10 @@
-"""What checks of `deploy/` need beside Python's packages, and what becomes of them without it."""
+"""What becomes of checks of `deploy/` where a part that they need is missing."""
 
 import os
-import shutil
 
 import pytest
 
-__all__ = ["need", "promtool_missing"]
-
-
-def promtool_missing() -> str | None:
-    """Return what to do where there is no promtool on this machine; None where there is."""
-    if shutil.which("promtool") is not None:
-        return None
-    return "there is no promtool here: `make test` installs Debian's prometheus as root"
+__all__ = ["need"]
 
 
 def need(missing: str | None) -> None:

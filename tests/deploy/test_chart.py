@@ -13,7 +13,8 @@ import yaml
 
 from proxy.config import load_policy, load_settings
 from tests.deploy.chart import CHART, ENGINES, Engine, Refused, documents
-from tests.deploy.parts import need, promtool_missing
+from tests.deploy.parts import need
+from tests.prometheus_server import prometheus_missing
 
 KEYS = {"existingSecret": "keys"}
 POLICY = """\
@@ -260,7 +261,7 @@ def test_the_rules_reach_prometheus_as_they_are(engine: Engine, tmp_path: Path) 
     rule = made(engine, EVERYTHING)["PrometheusRule"]
     shipped = yaml.safe_load((CHART / "files" / "rules.yml").read_text())
     assert rule["spec"] == shipped, "templates of alerts are Prometheus', not Helm's"
-    need(promtool_missing())
+    need(prometheus_missing())
     (tmp_path / "rules.yml").write_text(yaml.safe_dump(rule["spec"]))
     asked = ["promtool", "check", "rules", str(tmp_path / "rules.yml")]
     done = subprocess.run(asked, capture_output=True, text=True, timeout=60)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.parts import need, promtool_missing
+from tests.deploy.parts import need
+from tests.prometheus_server import prometheus_missing
 from tests.serving import ROOT
 
 FOLDER = ROOT / "deploy" / "prometheus"
@@ -21,7 +22,7 @@ ALERTS = [rule for rule in RULES if "alert" in rule]
 
 
 def promtool(*arguments: str, cwd: Path = FOLDER) -> subprocess.CompletedProcess[str]:
-    need(promtool_missing())
+    need(prometheus_missing())
     return subprocess.run(
         ["promtool", *arguments], cwd=cwd, capture_output=True, text=True, timeout=60
     )
