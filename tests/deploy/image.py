@@ -50,7 +50,8 @@ _HIDDEN = sorted(
 
 _ENTER = """\
 set -e
-mount -t overlay overlay -o "lowerdir=/,upperdir=$EP_UPPER,workdir=$EP_WORK" "$EP_ROOT"
+mkdir -p "$EP_WORK/$$"
+mount -t overlay overlay -o "lowerdir=/,upperdir=$EP_UPPER,workdir=$EP_WORK/$$" "$EP_ROOT"
 mount --bind "$EP_PYTHON" "$EP_ROOT/usr/local"
 [ -z "$EP_READ_ONLY" ] || mount -o remount,ro "$EP_ROOT"
 if [ -n "$EP_CACHE" ]; then exec 9<"$EP_CACHE"; fi
@@ -63,7 +64,9 @@ fi
 for folder in proc dev; do mount --rbind "/$folder" "$EP_ROOT/$folder"; done
 exec chroot "$EP_ROOT" "$@"
 """
-"""Where the arguments run. The cache is opened before what it may lie in is hidden."""
+"""Where the arguments run. A server and its health check are there at once: each has a work folder
+of its own, or the second to come would take the first one's away. The cache is opened before what
+it may lie in is hidden."""
 
 
 @functools.cache
