@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.fidelity.cells import Column
 from tests.fidelity.columns import COLUMNS
 from tests.fidelity.rows import CONTENT, FIELDS, Row
+from tests.marked_pages import with_part
 
 __all__ = ["README", "UntestedCell", "main", "page", "rendered"]
 
@@ -83,11 +84,7 @@ def page(text: str) -> str:
         UntestedCell: See `rendered`.
         ValueError: The marks between which it stands are missing.
     """
-    before, _, rest = text.partition(BEGIN)
-    _, mark, after = rest.partition(END)
-    if not mark:
-        raise ValueError(f"{README.name} lacks the marks {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n\n{rendered()}\n\n{END}{after}"
+    return with_part(text, BEGIN, END, rendered(), page=README.name)
 
 
 def main() -> int:

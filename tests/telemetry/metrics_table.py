@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from proxy.telemetry.metrics.instruments import INSTRUMENTS, Instrument, label_name, prometheus_name
+from tests.marked_pages import with_part
 
 __all__ = ["README", "main", "page", "rendered"]
 
@@ -39,11 +40,7 @@ def page(text: str) -> str:
     Raises:
         ValueError: The marks between which it stands are missing.
     """
-    before, _, rest = text.partition(BEGIN)
-    _, mark, after = rest.partition(END)
-    if not mark:
-        raise ValueError(f"{README.name} lacks the marks {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n\n{rendered()}\n\n{END}{after}"
+    return with_part(text, BEGIN, END, rendered(), page=README.name)
 
 
 def main() -> int:
