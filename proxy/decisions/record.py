@@ -161,14 +161,18 @@ def _candidates(
         key = (target.provider, target.model)
         attempt = asked.get(key)
         if attempt is not None and not isinstance(attempt.error, TranslationError):
-            found.append(CandidateRecord(target.provider, target.model, _verdict(attempt)))
+            found.append(_candidate(target, _verdict(attempt)))
         elif key in rejected:
             found.append(_rejected(rejected[key]))
         elif plain:
-            found.append(CandidateRecord(target.provider, target.model, "not_needed"))
+            found.append(_candidate(target, "not_needed"))
         else:
             found.append(_passed_over(exchange, target, untranslatable))
     return found
+
+
+def _candidate(target: Target, verdict: Verdict) -> CandidateRecord:
+    return CandidateRecord(target.provider, target.model[:LONGEST_NAME], verdict)
 
 
 def _verdict(attempt: AttemptRecord) -> Verdict:
@@ -182,7 +186,7 @@ def _verdict(attempt: AttemptRecord) -> Verdict:
 def _rejected(rejection: Rejection) -> CandidateRecord:
     return CandidateRecord(
         rejection.provider,
-        rejection.model,
+        rejection.model[:LONGEST_NAME],
         "rejected",
         rejection.reason,
         rejection.missing,
@@ -194,7 +198,7 @@ def _passed_over(
     exchange: Exchange, target: Target, untranslatable: list[tuple[str, str]]
 ) -> CandidateRecord:
     """Return what became of a candidate that qualified and gave no answer itself."""
-    provider, model = target.provider, target.model
+    provider, model = target.provider, target.model[:LONGEST_NAME]
     for index, (name, param) in enumerate(untranslatable):
         if name == provider:
             del untranslatable[index]
@@ -209,8 +213,8 @@ def _passed_over(
             return CandidateRecord(provider, model, "rejected", "gate", (), detail)
     again = exchange.cache is not None and exchange.cache.age is not None
     if again and exchange.target == target:
-        return CandidateRecord(provider, model, "kept")
-    return CandidateRecord(provider, model, "not_needed")
+        return _candidate(target, "kept")
+    return _candidate(target, "not_needed")
 
 
 def _gates_set_aside(

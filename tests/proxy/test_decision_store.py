@@ -260,3 +260,18 @@ def test_what_providers_make_up_is_cut() -> None:
     for text in (call.error.type, call.error.code, call.provider_request_id, call.answered_by):
         assert text is not None
         assert len(text) == 200
+
+
+@pytest.mark.parametrize("tried", [True, False])
+def test_a_model_that_a_client_made_up_is_short_in_a_record(tried: bool) -> None:
+    long = Target("direct", "m" * 100_000, LIMITS)
+    found = exchange()
+    candidates = (Candidate(long, frozenset()),)
+    found.decision = Decision("direct/m", (long,), "it was named", candidates=candidates)
+    found.target = long
+    if tried:
+        found.trail.append(attempt("direct", model=long.model))
+    document = encode(record.over(found, status=200, error=None))
+    (candidate,) = json.loads(document)["candidates"]
+    assert candidate["verdict"] == ("answered" if tried else "not_needed")
+    assert len(document) < 4_000
