@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Scope
 from proxy.chat import ChatCompletions
 from proxy.decisions.endpoint import retrieve_decision
 from proxy.errors import on_http_exception
+from proxy.garbage import seldom_collected
 from proxy.hangup import on_hangup
 from proxy.logs.records import loop_errors_logged
 from proxy.middleware import RequestMiddleware, RequestState
@@ -46,6 +47,8 @@ def create_app(configuration: Configuration | None = None) -> ASGIApp:
                     known, access=lambda: service.generation.access, refused=_note_refusal
                 )
                 state["quality"] = await stack.enter_async_context(opened)
+            # Last: whatever was made until here is here for good.
+            stack.enter_context(seldom_collected())
             yield state
 
     chat = Route("/v1/chat/completions", ChatCompletions(), methods=["POST"])

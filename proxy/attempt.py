@@ -1,10 +1,7 @@
-"""One attempt: one call of one provider, its time limits, and what becomes of it."""
+"""One attempt: one call of one provider, its time limit, and what becomes of it."""
 
-import asyncio
-import builtins
 import time
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any
 
 from policy.prices import cost as cost_of
@@ -14,6 +11,7 @@ from proxy.exchange import Exchange
 from proxy.live_gates import Entry
 from proxy.reasoning_store import NO_REASONING_STORE, ReasoningStore, in_realm
 from proxy.telemetry.spans import AttemptEnd, AttemptStart
+from proxy.time_limit import TimeLimit
 from proxy.trail import AttemptRecord
 from translators.errors import (
     ExecutionPlatformError,
@@ -24,7 +22,7 @@ from translators.errors import (
 from translators.fidelity import Report
 from translators.protocol import Outcome
 
-__all__ = ["Attempt", "TimeLimit"]
+__all__ = ["AnswerLimit", "Attempt"]
 
 TRACED = (
     *("temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "stop", "n"),
@@ -235,29 +233,20 @@ def _traced(exchange: Exchange) -> Mapping[str, Any]:
     return found | {name: value for name, value in asked.items() if value is not None}
 
 
-class TimeLimit:
-    """Limits an `async with` block to some seconds.
+class AnswerLimit(TimeLimit):
+    """Limits the wait for an answer; what it raises says which of its limits it was.
 
-    Leaving raises our `TimeoutError` where it took longer; `phase` says which limit it was.
+    Args:
+        phase: `first_token` or `total`.
+        seconds: From entering.
     """
 
-    __slots__ = ("_phase", "_scope", "_seconds")
+    __slots__ = ("_phase",)
 
     def __init__(self, phase: str, seconds: float) -> None:
+        super().__init__(seconds)
         self._phase = phase
-        self._seconds = seconds
-        self._scope = asyncio.timeout(seconds)
 
-    async def __aenter__(self) -> None:
-        await self._scope.__aenter__()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            await self._scope.__aexit__(kind, error, trace)
-        except builtins.TimeoutError as expired:
-            raise TimeoutError(self._phase, self._seconds) from expired
+    def error(self) -> TimeoutError:
+        """Return the provider's failure."""
+        return TimeoutError(self._phase, self._seconds)

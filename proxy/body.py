@@ -1,13 +1,14 @@
 """Reads a request's body, within a size and a time."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 
-from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from proxy.disconnect import ClientDisconnected
+from proxy.time_limit import TimeLimit
 from translators.errors import InvalidRequest
 
 __all__ = ["discard_body", "read_json_body", "refuse"]
@@ -39,10 +40,9 @@ async def read_json_body(
             slow (408).
         ClientDisconnected: The client left.
     """
-    headers = Headers(scope=scope)
-    _check_headers(headers, max_bytes)
+    _check_headers(scope["headers"], max_bytes)
     try:
-        async with asyncio.timeout(seconds):
+        with TimeLimit(seconds):
             return await _read(receive, max_bytes)
     except TimeoutError:
         raise InvalidRequest(
@@ -52,8 +52,10 @@ async def read_json_body(
         ) from None
 
 
-def _check_headers(headers: Headers, max_bytes: int) -> None:
-    content_type = headers.get("content-type", "")
+def _check_headers(headers: Sequence[tuple[bytes, bytes]], max_bytes: int) -> None:
+    # Of fields that come twice the first counts: turned round, it is the last that is put in.
+    fields = dict(reversed(headers))
+    content_type = fields.get(b"content-type", b"").decode("latin-1")
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
         raise InvalidRequest(
@@ -63,14 +65,14 @@ def _check_headers(headers: Headers, max_bytes: int) -> None:
             code="unsupported_media_type",
             status=415,
         )
-    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+    if fields.get(b"content-encoding", b"identity").strip().lower() != b"identity":
         raise InvalidRequest(
             "Compressed request bodies are not accepted; send the body as it is.",
             code="unsupported_content_encoding",
             status=415,
         )
-    length = headers.get("content-length", "0")
-    if length.isdecimal() and int(length) > max_bytes:
+    length = fields.get(b"content-length", b"0")
+    if length.isdigit() and int(length) > max_bytes:
         raise _too_large(max_bytes)
 
 

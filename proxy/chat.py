@@ -2,7 +2,6 @@
 
 import asyncio
 
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from proxy.body import read_json_body, refuse
@@ -42,14 +41,15 @@ class ChatCompletions:
             def gone() -> None:
                 exchange.cancelled_because = exchange.end_reason = "client_disconnect"
 
-            async with CancelledOnDisconnect(receive, gone):
-                if exchange.stream:
-                    heartbeat, ticker = service.settings.heartbeat, service.ticker
-                    out = EventStream(send, exchange.headers, heartbeat=heartbeat, ticker=ticker)
-                    response = await _stream(generation.engine, exchange, out)
-                else:
-                    response = await _complete(generation.engine, exchange)
-                if response is not None:
+            with CancelledOnDisconnect(scope, receive, gone):
+                try:
+                    if exchange.stream:
+                        await _stream(service, generation.engine, exchange, send)
+                    else:
+                        await _complete(generation.engine, exchange, send)
+                except ExecutionPlatformError as error:
+                    response = error_response(error)
+                    response.raw_headers += exchange.headers()
                     await response(scope, receive, send)
 
 
@@ -78,16 +78,30 @@ async def _read(
     )
 
 
-async def _complete(engine: Engine, exchange: Exchange) -> Response:
-    try:
-        completion = await engine.complete(exchange)
-    except ExecutionPlatformError as error:
-        return _with_headers(error_response(error), exchange)
-    return _with_headers(Response(completion.data, media_type="application/json"), exchange)
+async def _complete(engine: Engine, exchange: Exchange, send: Send) -> None:
+    """Write a whole answer.
+
+    Raises:
+        ExecutionPlatformError: There is none; nothing was written.
+    """
+    data = (await engine.complete(exchange)).data
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(data)),
+        *exchange.headers(),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": data, "more_body": False})
 
 
-async def _stream(engine: Engine, exchange: Exchange, out: EventStream) -> Response | None:
-    """Write a streamed answer; return a response where it failed before it began."""
+async def _stream(service: Service, engine: Engine, exchange: Exchange, send: Send) -> None:
+    """Write a streamed answer.
+
+    Raises:
+        ExecutionPlatformError: It failed before it began; nothing was written.
+    """
+    heartbeat, ticker = service.settings.heartbeat, service.ticker
+    out = EventStream(send, exchange.headers, heartbeat=heartbeat, ticker=ticker)
     async with out:
         try:
             async with engine.stream(exchange) as batches:
@@ -95,7 +109,7 @@ async def _stream(engine: Engine, exchange: Exchange, out: EventStream) -> Respo
                     await out.chunks(batch)
         except ExecutionPlatformError as error:
             if not out.started:
-                return _with_headers(error_response(error), exchange)
+                raise
             await out.error(error)
         except asyncio.CancelledError:
             if out.started and exchange.cancelled_because == "server_shutdown":
@@ -103,12 +117,6 @@ async def _stream(engine: Engine, exchange: Exchange, out: EventStream) -> Respo
             raise
         else:
             await out.done()
-    return None
-
-
-def _with_headers(response: Response, exchange: Exchange) -> Response:
-    response.raw_headers += exchange.headers()
-    return response
 
 
 def _wishes(scope: Scope) -> tuple[bool, CacheControl]:

@@ -10,6 +10,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from proxy.config import Settings
+from proxy.disconnect import Departure
 from translators.errors import InvalidRequest
 from translators.json import encode
 
@@ -32,6 +33,7 @@ class Connection(HttpToolsProtocol):
         self._progress = False
         self._fruitless = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._departure = Departure(self._read_on)
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Wait for the first request."""
@@ -39,9 +41,10 @@ class Connection(HttpToolsProtocol):
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop to wait."""
+        """Stop to wait; tell those who serve that their client has left."""
         self._unwatch()
         super().connection_lost(exc)
+        self._departure.happen()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of which the parser must make something, before too many have come."""
@@ -62,6 +65,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Begin a head."""
         super().on_message_begin()
+        self._departure.put_into(self.scope)
         self._in_head = self._progress = True
 
     def on_headers_complete(self) -> None:
@@ -83,6 +87,10 @@ class Connection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP."""
         self._answer(InvalidRequest(msg, code="invalid_http"))
+
+    def _read_on(self) -> None:
+        # uvicorn pauses behind a large body until somebody asks it for more.
+        self.flow.resume_reading()
 
     def _watch(self) -> None:
         self._timer = self.loop.call_later(self._patience, self._too_slow)

@@ -19,7 +19,7 @@ from policy.fallback import next_step
 from policy.personas import apply
 from policy.schema import Policy, Target
 from proxy import route_events
-from proxy.attempt import Attempt, TimeLimit
+from proxy.attempt import AnswerLimit, Attempt
 from proxy.delivery import Delivery, Retelling, Telling
 from proxy.exchange import Exchange
 from proxy.live_gates import Entry, LiveGates
@@ -311,7 +311,7 @@ class Engine:
     async def _complete(self, prepared: Prepared, attempt: Attempt) -> Completion:
         try:
             limit = self._limit(attempt, attempt.target.timeouts.total)
-            async with TimeLimit("total", limit):
+            with AnswerLimit("total", limit):
                 completion = await prepared.complete(attempt.call)
             attempt.opened(completion.outcome)
             if attempt.content is not None:
@@ -333,7 +333,7 @@ class Engine:
             if prepared.contract is not None:
                 # It is held back until it was checked: its beginning is its end.
                 phase, seconds = "total", timeouts.total
-            async with TimeLimit(phase, self._limit(attempt, seconds)):
+            with AnswerLimit(phase, self._limit(attempt, seconds)):
                 answer = await prepared.open(attempt.call)
                 attempt.opened(answer.outcome)
                 head = await _read_head(answer)

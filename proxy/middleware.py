@@ -6,9 +6,10 @@ Pure ASGI. Starlette's `BaseHTTPMiddleware` hides `http.disconnect` from the end
 
 import asyncio
 import logging
+import os
 import re
 import time
-import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -43,7 +44,7 @@ class RequestState:
         exchange: Set by the chat endpoint once the request was read.
         error: Set where a request was refused before that.
         status: Of the response, once it has started.
-        is_stream: Whether that response is an event stream.
+        headers: Of that response.
         started: `time.perf_counter()` when the request's head was there.
     """
 
@@ -53,8 +54,13 @@ class RequestState:
     exchange: Exchange | None = None
     error: ExecutionPlatformError | None = None
     status: int | None = None
-    is_stream: bool = False
+    headers: Sequence[tuple[bytes, bytes]] = ()
     started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the response that has started is an event stream."""
+        return any(value.startswith(b"text/event-stream") for _, value in self.headers)
 
     def ends_early(self, reason: str) -> None:
         """Say why the request is over, unless an answer has begun: that knows it itself."""
@@ -101,8 +107,7 @@ class RequestMiddleware:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 state.status = message["status"]
-                message["headers"] = [*message["headers"], *headers]
-                state.is_stream = _is_stream(message)
+                state.headers = message["headers"] = [*message["headers"], *headers]
             await send(message)
 
         app = self._app
@@ -174,11 +179,6 @@ def _finish(scope: Scope, state: RequestState, service: Service) -> None:
         )
 
 
-def _is_stream(message: Message) -> bool:
-    headers: list[tuple[bytes, bytes]] = message["headers"]
-    return any(value.startswith(b"text/event-stream") for _, value in headers)
-
-
 def is_request_id(text: str) -> bool:
     """Whether a request can have this id: `x-request-id` counts where it is well formed."""
     return text.isascii() and _REQUEST_ID.fullmatch(text.encode()) is not None
@@ -189,4 +189,4 @@ def _request_id(scope: Scope) -> str:
     for name, value in headers:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return value.decode("ascii")
-    return f"req_{uuid.uuid4().hex}"
+    return f"req_{os.urandom(16).hex()}"

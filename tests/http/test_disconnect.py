@@ -1,8 +1,11 @@
 """A client that leaves ends the work done for it, in every phase: within a second."""
 
+import asyncio
+import json
+
 import pytest
 
-from tests.http.wire import Connection, Upstream, body_of, eventually, unique
+from tests.http.wire import Connection, Upstream, body_of, eventually, head, unique
 from tests.serving import Proxy
 
 AT_ONCE = 1.0
@@ -82,6 +85,22 @@ async def test_row_63_half_a_goodbye_is_one(proxy: Proxy, upstream: Upstream, di
     async with await Connection.ask(proxy, body) as client:
         await _started(upstream, dialect)
         client.writer.write_eof()
+        await _assert_aborted(upstream, dialect)
+
+
+async def test_leaving_behind_a_large_body_ends_the_request(
+    proxy: Proxy, upstream: Upstream, dialect: str
+) -> None:
+    """The server stops to read where so much comes at once; it has to notice all the same."""
+    body = body_of(f"{dialect}_only", "[sandbox first=30] " + "x" * 500_000, stream=True)
+    data = json.dumps(body).encode()
+    async with await Connection.open(proxy) as client:
+        # It waits for the body when that comes, in a few large pieces.
+        await client.send(head(length=len(data)))
+        await asyncio.sleep(0.05)
+        await client.send(data)
+        await _started(upstream, dialect)
+        await client.close()
         await _assert_aborted(upstream, dialect)
 
 

@@ -1,0 +1,37 @@
+"""How the collector of reference cycles is set while a server serves.
+
+Nearly all that a request leaves is freed by its reference counts. The collector finds next to
+nothing, and looks for it all the time: with CPython's own thresholds each 700 new objects, which
+64 requests have at once many times over, cost 15 % of all CPU.
+
+* What the start has made stays for good, and is never looked at again (`gc.freeze`).
+* The youngest are looked at when there are many: 64 requests at 64 connections, µs of CPU for one:
+  608 as CPython sets it, 547 frozen, 516 frozen and from 5,000 objects on, 514 from 20,000, 469
+  never. One look at 10,000 objects takes a millisecond.
+
+`gc.disable()` would be a leak: an exception that is kept in its own traceback is a cycle.
+"""
+
+import gc
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Final
+
+__all__ = ["FIRST_THRESHOLD", "seldom_collected"]
+
+FIRST_THRESHOLD: Final = 10_000
+"""New objects, less those that were freed, before the youngest are looked at."""
+
+
+@contextmanager
+def seldom_collected() -> Generator[None]:
+    """Collect seldom, for as long as a server serves that has just started."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(FIRST_THRESHOLD, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
