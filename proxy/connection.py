@@ -9,6 +9,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from proxy.answering import Answering
 from proxy.config import Settings
 from proxy.disconnect import Departure
 from translators.errors import InvalidRequest
@@ -71,6 +72,8 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """End a head."""
         super().on_headers_complete()
+        # uvicorn lets nobody choose the class. It runs not before this callback is over.
+        self.cycle.__class__ = Answering
         self._in_head, self._progress = False, True
         self._unwatch()
 
