@@ -146,7 +146,7 @@ class HttpTransport:
             HttpStatusError: The status is not a success.
             ProviderError: No answer came, or it broke off.
         """
-        return await self._whole(await self._post(request, call))
+        return await _whole(await self._post(request, call))
 
     async def pass_on(self, path: str, headers: Mapping[str, str], body: bytes, call: Call) -> Body:
         """Send what somebody else has made; return the answer's body, to be closed by the caller.
@@ -176,20 +176,7 @@ class HttpTransport:
         response = await self.client.get(
             self._url(path), headers=headers, connect=self.timeouts.connect, common=self.common
         )
-        return await self._whole(await self._accepted(response, Call()))
-
-    async def _whole(self, response: Answer) -> bytes:
-        # An answer in one piece is silent until it is there: the engine limits the whole.
-        body = Body(response, self.client.ticker, idle=None, total=None)
-        try:
-            data, excess = await body.all(MAX_ANSWER)
-        finally:
-            body.close()
-        if excess:
-            raise ProviderError(
-                f"The provider's answer is larger than {MAX_ANSWER} bytes.", kind="protocol"
-            )
-        return data
+        return await _whole(await self._accepted(response, Call()))
 
     async def open(self, request: HttpRequest, call: Call) -> HttpEvents:
         """Send a request; return the events of the answer, to be closed by the caller.
@@ -254,6 +241,24 @@ class HttpTransport:
         if response.status != 200:
             raise await _refusal(response, self.client.ticker)
         return response
+
+
+async def _whole(response: Answer) -> bytes:
+    """Return the body of an answer in one piece; it is silent until then: the engine limits that."""
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        while piece := await response.piece():
+            pieces.append(piece)
+            size += len(piece)
+            if size > MAX_ANSWER:
+                raise ProviderError(
+                    f"The provider's answer is larger than {MAX_ANSWER} bytes.",
+                    kind="protocol",
+                )
+    finally:
+        response.close()
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 async def _refusal(response: Answer, ticker: Ticker) -> HttpStatusError:
