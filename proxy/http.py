@@ -244,7 +244,7 @@ class HttpTransport:
 
 
 async def _whole(response: Answer) -> bytes:
-    """Return the body of an answer in one piece; it is silent until then: the engine limits that."""
+    """Return a body in one piece. It is silent until it is there: the engine limits the whole."""
     pieces: list[bytes] = []
     size = 0
     try:

@@ -1,7 +1,7 @@
 """A limit on the time of a block: `asyncio.timeout` at a third of its cost.
 
 Two surround every request. `asyncio.timeout` is an asynchronous context manager (two coroutines),
-can be moved, and takes 9 µs; this one cannot, and takes 3.
+can be moved, and takes 5.3 µs; this one cannot, and takes 1.5.
 """
 
 import asyncio
