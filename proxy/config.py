@@ -101,7 +101,7 @@ class Settings:
     metrics: bool = True
     metrics_key: SecretStr | None = None
     metrics_open: bool = False
-    http_client: ClientKind = "aiohttp"
+    http_client: ClientKind = "native"
     quality: bool = False
     quality_url: str | None = None
     quality_db: Path | None = None

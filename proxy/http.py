@@ -1,6 +1,6 @@
 """HTTP to providers: what is sent, what is waited for, and what an answer stands for.
 
-The client below is aiohttp or our own (`http_client/`). httpx is neither: under 64 connections it
+The client below is our own or aiohttp (`http_client/`). httpx is neither: under 64 connections it
 costs twenty times aiohttp's CPU, and more with every open one because its pool polls all of them.
 """
 

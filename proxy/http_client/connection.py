@@ -342,7 +342,11 @@ class Connection(asyncio.Protocol):
         if coding is not None and coding.strip().lower() != b"chunked":
             raise _Refused("it has a transfer encoding other than chunked")
         # Here and no later: once the message is over the parser says no.
-        self._keep = parser.should_keep_alive()
+        # HTTP/1.0 knows no chunks: who forwards such an answer may see its end elsewhere (RFC 9112,
+        # 6.1).
+        self._keep = parser.should_keep_alive() and (
+            coding is None or parser.get_http_version() != "1.0"
+        )
         self._until_close = not (
             coding is not None or b"content-length" in fields or status in _NO_BODY
         )

@@ -4,6 +4,7 @@ A piece is unpacked when it is asked for, so a body that unpacks to a thousand t
 no memory that was not asked for.
 """
 
+import asyncio
 import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -32,12 +33,14 @@ class Unpacked:
         self._gzip = encoding != "deflate"
         self._unpacker: Any = None
         self._left = b""
+        # Whether the last piece was full: then there may be more in the unpacker itself.
+        self._full = False
         self._begun = False
 
     @property
     def complete(self) -> bool:
         """Whether nothing is left of what has come so far."""
-        return not self._left
+        return not self._left and not self._full
 
     async def piece(self) -> bytes:
         """Return the next bytes; empty at the end.
@@ -46,7 +49,10 @@ class Unpacked:
             ProviderError: The connection broke, or what came is not compressed as it says.
         """
         while True:
-            if not self._left:
+            if self._left or self._full:
+                # Others have their turn, too: 64 MB of zeros are in 64 KB.
+                await asyncio.sleep(0)
+            else:
                 self._left = await self._read()
                 if not self._left:
                     if self._begun and (self._unpacker is None or not self._unpacker.eof):
@@ -65,6 +71,7 @@ class Unpacked:
             raise garbled("its body is not compressed as it says", error) from error
         # At its end there may be another member behind it (RFC 1952, 2.2).
         self._left = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
+        self._full = len(found) == PIECE and not unpacker.eof
         return found
 
     def _new(self, first: int) -> Any:

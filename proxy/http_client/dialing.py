@@ -10,9 +10,7 @@ from socket import (
     AI_NUMERICHOST,
     IPPROTO_TCP,
     SHUT_RDWR,
-    SO_KEEPALIVE,
     SOCK_STREAM,
-    SOL_SOCKET,
     getaddrinfo,
     socket,
 )
@@ -23,6 +21,7 @@ from aiohappyeyeballs import start_connection  # pyright: ignore[reportUnknownVa
 from proxy.http_client.connection import Connection
 from proxy.http_client.failures import unreachable
 from proxy.http_client.proxies import ForwardProxy
+from proxy.http_client.silence import probed_socket
 from proxy.http_client.targets import Origin
 from proxy.http_client.tunnels import tunnel
 from translators.errors import TimeoutError as ProviderTimeout
@@ -107,11 +106,12 @@ class Dialer:
     async def _connected(self, host: str, port: int) -> socket:
         addresses = await self._addresses(host, port)
         try:
-            sock = await start_connection(
+            return await start_connection(
                 addresses,
                 happy_eyeballs_delay=NEXT_ADDRESS,
                 interleave=1,
                 loop=self._loop,
+                socket_factory=probed_socket,
             )
         except BaseException as error:
             # They may be old ones.
@@ -120,9 +120,6 @@ class Dialer:
                 # What uvloop makes of some errors of the system.
                 raise OSError(str(error)) from error
             raise
-        # Behind a gateway that forgets silent connections, a long thought keeps its own.
-        sock.setsockopt(SOL_SOCKET, SO_KEEPALIVE, 1)
-        return sock
 
     async def _addresses(self, host: str, port: int) -> _Addresses:
         """Return the addresses of a host; look-ups run in threads, one for all who wait."""

@@ -8,7 +8,7 @@ from typing import Final
 from proxy import __version__
 from translators.errors import ProviderError
 
-__all__ = ["DEFAULTS", "HeaderBlock", "encoded", "merged"]
+__all__ = ["DEFAULTS", "HeaderBlock", "encoded", "merged", "names_of"]
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """The name of a field (RFC 9110, 5.6.2)."""
@@ -41,7 +41,7 @@ class HeaderBlock:
 
     def __init__(self, fields: Mapping[str, str]) -> None:
         self.fields: Mapping[str, str] = merged(_SELF, fields)
-        self.names = frozenset(name.lower() for name in self.fields)
+        self.names = names_of(tuple(self.fields))
         self.encoded = encoded(self.fields)
 
 
@@ -55,22 +55,34 @@ def encoded(fields: Mapping[str, str]) -> bytes:
     """Return fields as they are sent, each with its line end.
 
     Raises:
-        ProviderError: A name is none or the connection's own, or a value holds a line end.
+        ProviderError: A name is none or the connection's own, or a value holds a line end or
+            half a character.
     """
-    for name in fields:
-        if not _may_be_sent(name):
-            raise _refused(name, "the name is none, or the HTTP client sends it itself")
+    names_of(tuple(fields))
     text = "".join([f"{name}: {value}\r\n" for name, value in fields.items()])
     lines = len(fields)
     if text.count("\n") != lines or text.count("\r") != lines or "\0" in text:
         name = next(n for n, v in fields.items() if any(c in v for c in "\r\n\0"))
         raise _refused(name, "its value holds a line end")
-    return text.encode()
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        name = next(n for n, v in fields.items() if error.object[error.start] in v)
+    # Outside, so that it is not the cause: it holds all values.
+    raise _refused(name, "its value holds what is no character")
 
 
 @lru_cache(maxsize=512)
-def _may_be_sent(name: str) -> bool:
-    return _TOKEN.fullmatch(name) is not None and name.lower() not in _OURS
+def names_of(names: tuple[str, ...]) -> frozenset[str]:
+    """Return the names of fields in lower case; requests have the same ones again and again.
+
+    Raises:
+        ProviderError: A name is none or the connection's own.
+    """
+    for name in names:
+        if _TOKEN.fullmatch(name) is None or name.lower() in _OURS:
+            raise _refused(name, "the name is none, or the HTTP client sends it itself")
+    return frozenset(name.lower() for name in names)
 
 
 def _refused(name: str, why: str) -> ProviderError:

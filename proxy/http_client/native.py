@@ -1,5 +1,6 @@
 """Our own HTTP/1.1 client: a third of aiohttp's CPU for a request, and no task or timer for any."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
@@ -15,7 +16,7 @@ from proxy.http_client.failures import (
     refused_by_proxy,
     unusable_url,
 )
-from proxy.http_client.headers import encoded, merged
+from proxy.http_client.headers import encoded, merged, names_of
 from proxy.http_client.options import ClientOptions
 from proxy.http_client.pool import Pool
 from proxy.http_client.proxies import ForwardProxy
@@ -30,6 +31,10 @@ _KEPT_FOR: Final = re.compile(rb"timeout\s*=\s*\"?(\d{1,6})")
 _MARGIN: Final = 1.0
 """Seconds before the end that a server announces for an idle connection."""
 
+STALE_SECONDS: Final = 2.0
+"""How soon after a request the end of a connection means that it was over before: some round trips.
+Later it may be the end of work that has begun, and is paid for."""
+
 _PLAIN: Final = frozenset({"", "identity"})
 
 
@@ -41,6 +46,7 @@ class NativeConnections:
     """
 
     def __init__(self, options: ClientOptions) -> None:
+        self._loop = asyncio.get_running_loop()
         self._proxies = options.proxies
         tls = options.tls
         self._dialer = Dialer(client_context if tls is None else lambda: tls)
@@ -51,8 +57,9 @@ class NativeConnections:
         """Send a request; return the answer as soon as its head is there.
 
         A connection that was kept may be closed by the other side at the moment at which it is
-        used. Where not a byte of an answer has come on one, the request is sent once more, on a
-        new one.
+        used. Where one ends within `STALE_SECONDS` without a byte of an answer, the request is
+        sent once more, on a new one. Whether it was read is not to be known: it is the one retry
+        that is not the engine's, which would ask again after such an end, too.
 
         Raises:
             ProviderError: No answer came.
@@ -65,10 +72,11 @@ class NativeConnections:
         head = _head(target, request, pool.via)
         kept = pool.take()
         if kept is not None:
+            until = self._loop.time() + STALE_SECONDS
             try:
                 return _providers(pool, await _exchange(pool, kept, head, request.body))
             except ProviderError:
-                if kept.heard:
+                if kept.heard or self._loop.time() > until:
                     raise
         connection = await pool.new(request.connect)
         return _providers(pool, await _exchange(pool, connection, head, request.body))
@@ -120,7 +128,7 @@ async def _exchange(
 
 def _head(target: Target, request: Request, via: ForwardProxy | None) -> bytes:
     common, own = request.common, request.headers
-    names = [name.lower() for name in own]
+    names = names_of(tuple(own))
     if not own:
         fields = common.encoded
     elif common.names.isdisjoint(names):
@@ -192,8 +200,8 @@ class NativeAnswer:
 
     @property
     def content_type(self) -> str:
-        """The type in lower case without parameters."""
-        value = self._fields.get(b"content-type", b"").partition(b";")[0].strip()
+        """The type in lower case without parameters; of several the first."""
+        value = self._fields.get(b"content-type", b"").partition(b";")[0].partition(b",")[0].strip()
         return value.decode("latin-1").lower() or "application/octet-stream"
 
     @property

@@ -23,6 +23,7 @@ from proxy.http_client.headers import encoded, merged
 from proxy.http_client.options import ClientOptions
 from proxy.http_client.proxies import ForwardProxy
 from proxy.http_client.seam import Request
+from proxy.http_client.silence import probed_socket
 from proxy.http_client.targets import target_of
 from translators.errors import ProviderError
 from translators.errors import TimeoutError as ProviderTimeout
@@ -229,7 +230,9 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self) -> None:
         # No limit here: admission is decided per request, not by a queue in the client.
-        super().__init__(limit=0, keepalive_timeout=60.0)  # pyright: ignore[reportUnknownMemberType]
+        super().__init__(  # pyright: ignore[reportUnknownMemberType]
+            limit=0, keepalive_timeout=60.0, socket_factory=probed_socket
+        )
         self._factory = functools.partial(_Protocol, loop=asyncio.get_running_loop())
 
     async def connect(

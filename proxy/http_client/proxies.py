@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import unquote, urlsplit
 
-from proxy.http_client.targets import Origin, bracketed
+from proxy.http_client.targets import Origin, ascii_host, bracketed
 from translators.errors import ProviderError
 
 __all__ = ["ForwardProxy", "Proxies"]
@@ -128,9 +128,9 @@ def _first(environment: Mapping[str, str], *names: str) -> tuple[str, str] | Non
 def _proxy(variable: str, value: str) -> ForwardProxy:
     try:
         parts = urlsplit(value if "://" in value else f"http://{value}")
-        host, port = parts.hostname, parts.port
+        host, port = ascii_host(parts.hostname or ""), parts.port
     except ValueError:
-        host, port, parts = None, None, urlsplit("")
+        host, port, parts = "", None, urlsplit("")
     if not host or port == 0 or any(c.isspace() for c in host):
         # Not repeated: there may be a password in it.
         raise _unusable(variable, "holds no address of a proxy")
@@ -139,7 +139,9 @@ def _proxy(variable: str, value: str) -> ForwardProxy:
     authorization = None
     if parts.username is not None:
         user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        authorization = f"Basic {b64encode(user.encode()).decode('ascii')}"
+        # Bytes of the environment that are no UTF-8 are sent as they are there.
+        credentials = b64encode(user.encode(errors="surrogateescape"))
+        authorization = f"Basic {credentials.decode('ascii')}"
     return ForwardProxy(host, port or 80, authorization)
 
 

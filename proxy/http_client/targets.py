@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
-__all__ = ["Origin", "Target", "bracketed", "target_of"]
+__all__ = ["Origin", "Target", "ascii_host", "bracketed", "target_of"]
 
 _PORTS: Final = {"http": 80, "https": 443}
 _KEPT: Final = "/:@!$&'()*+,;=-._~%?[]"
@@ -58,8 +58,7 @@ def target_of(url: str) -> Target:
     scheme, host = parts.scheme, parts.hostname
     if scheme not in _PORTS or not host or parts.port == 0:
         raise ValueError("not a URL of http or https")
-    if not host.isascii():
-        host = host.encode("idna").decode("ascii")
+    host = ascii_host(host)
     if any(c.isspace() or c in '/\\@%<>"' or not c.isprintable() for c in host):
         raise ValueError("not a host")
     port = parts.port or _PORTS[scheme]
@@ -74,6 +73,16 @@ def target_of(url: str) -> Target:
         user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         authorization = f"Basic {b64encode(user.encode()).decode('ascii')}"
     return Target(Origin(scheme, host, port), path, authority, authorization)
+
+
+def ascii_host(host: str) -> str:
+    """Return a host as it is looked up.
+
+    Raises:
+        ValueError: A part of the name is empty or longer than 63 bytes. Whoever looks it up would
+            say the same, as an error of encoding.
+    """
+    return host.encode("idna").decode("ascii")
 
 
 def bracketed(host: str) -> str:

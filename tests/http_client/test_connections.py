@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from proxy.http_client import native as native_client
 from proxy.http_client import pool
 from tests.http_client.asking import OK, Asker, Peer, polite, read, serving
 from translators.errors import ProviderError
@@ -66,6 +67,22 @@ async def test_a_connection_for_one_answer_is_closed_and_not_used_again(
         assert len(server.peers) == 2
 
 
+async def test_chunks_of_http_1_0_end_with_their_connection(native: Asker) -> None:
+    """That version has none: who forwards them may see another end (RFC 9112, 6.1)."""
+
+    async def serve(peer: Peer) -> None:
+        await peer.request()
+        await peer.say(
+            b"HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n\r\n"
+            b"2\r\n{}\r\n0\r\n\r\n"
+        )
+        await peer.gone()
+
+    async with serving(serve) as server:
+        assert await native.whole(server.url) == b"{}"
+        await server.left(0)
+
+
 async def test_an_answer_that_is_not_read_closes_its_connection(http: Asker) -> None:
     async def serve(peer: Peer) -> None:
         await peer.request()
@@ -115,8 +132,9 @@ async def test_an_idle_connection_that_ends_is_dropped_at_once(native: Asker) ->
 class Stale:
     """Closes a connection when its second request comes, without a word."""
 
-    def __init__(self, *, says: bytes = b"", every: bool = False) -> None:
+    def __init__(self, *, says: bytes = b"", every: bool = False, after: float = 0.0) -> None:
         self.requests = 0
+        self._after = after
         self._says = says
         self._every = every
 
@@ -128,6 +146,7 @@ class Stale:
         await peer.say(OK)
         await peer.request()
         self.requests += 1
+        await asyncio.sleep(self._after)
         if self._says:
             await peer.say(self._says)
 
@@ -166,6 +185,17 @@ async def test_not_where_a_byte_of_an_answer_has_come(native: Asker, says: bytes
     async with serving(stale.serve) as server:
         await native.whole(server.url)
         with pytest.raises(ProviderError):
+            await native.whole(server.url)
+        assert (stale.requests, len(server.peers)) == (2, 1)
+
+
+async def test_nor_where_it_ends_later(native: Asker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then work has begun that is paid for: to do it twice is the engine's to decide."""
+    monkeypatch.setattr(native_client, "STALE_SECONDS", 0.05)
+    stale = Stale(after=0.3)
+    async with serving(stale.serve) as server:
+        await native.whole(server.url)
+        with pytest.raises(ProviderError, match="broke"):
             await native.whole(server.url)
         assert (stale.requests, len(server.peers)) == (2, 1)
 

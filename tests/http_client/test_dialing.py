@@ -2,7 +2,12 @@
 
 import asyncio
 import errno
+import os
 import socket
+import stat
+import sys
+from collections.abc import Generator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -150,6 +155,38 @@ async def test_what_the_system_says_is_told(native: Asker, monkeypatch: pytest.M
     monkeypatch.setattr(dialing, "start_connection", fail)
     with pytest.raises(ProviderError, match="cannot be reached: Network is unreachable"):
         await native.ask("http://127.0.0.1:9/")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it looks at this process's own sockets")
+async def test_the_system_asks_in_silence_whether_the_server_is_there(http: Asker) -> None:
+    """A gateway that forgets silent connections sees one; who has gone without a word is missed."""
+    async with serving(polite) as server:
+        await http.whole(server.url)
+        found = [
+            (
+                one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+                one.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
+                one.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL),
+                one.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT),
+            )
+            for one in sockets_to(server.port)
+        ]
+    assert found == [(1, 60, 30, 4)]
+
+
+def sockets_to(port: int) -> Generator[socket.socket]:
+    """Yield this process's sockets that are connected to a port of this machine."""
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            copy = os.dup(int(name))
+        except OSError:
+            continue
+        if not stat.S_ISSOCK(os.fstat(copy).st_mode):
+            os.close(copy)
+            continue
+        with socket.socket(fileno=copy) as one, suppress(OSError):
+            if one.getpeername()[:2] == ("127.0.0.1", port):
+                yield one
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Forward proxies: who is asked through which, and what it is told."""
 
 import asyncio
+from base64 import b64decode
 
 import pytest
 
@@ -265,6 +266,7 @@ def test_this_machine_is_never_asked_through_a_proxy(url: str) -> None:
         ("http://me:secret-7@p:nonsense", "no address"),
         ("http://", "no address"),
         ("http://me:secret-7@p:0", "no address"),
+        ("http://me:secret-7@p..q:1", "no address"),
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_said_with_the_first_request(value: str, said: str) -> None:
@@ -273,6 +275,12 @@ def test_a_proxy_that_cannot_be_used_is_said_with_the_first_request(value: str, 
     assert "ALL_PROXY" in caught.value.message
     assert "secret-7" not in caught.value.message
     assert between(HTTPS, ALL_PROXY=value, NO_PROXY="example.com") is None
+
+
+def test_credentials_that_are_no_utf_8_are_sent_as_they_are() -> None:
+    found = Proxies({"ALL_PROXY": "http://me:\udcff@p:1"}).between(target_of(HTTPS).origin)
+    assert found is not None and found.authorization is not None
+    assert b64decode(found.authorization.removeprefix("Basic ")) == b"me:\xff"
 
 
 def test_credentials_are_not_shown() -> None:

@@ -113,6 +113,15 @@ async def test_a_line_end_in_a_field_is_refused(http: Asker, value: str) -> None
         HeaderBlock({"x-key": value})
 
 
+async def test_half_a_character_in_a_field_is_refused(http: Asker) -> None:
+    """What the environment holds that is no UTF-8 is that, for Python."""
+    async with serving(polite) as server:
+        with pytest.raises(ProviderError, match="'x-key' cannot be sent.*no character") as caught:
+            await http.ask(server.url, headers={"x-key": "secret-7\udcff", "x": "1"})
+        assert server.peers == []
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
 @pytest.mark.parametrize("name", ["a b", "a\r\nb", "", "é", "a:b"])
 async def test_a_name_that_is_none_is_refused(http: Asker, name: str) -> None:
     async with serving(polite) as server:
@@ -132,7 +141,13 @@ async def test_fields_that_end_messages_are_the_clients_own(http: Asker, name: s
         assert server.peers == []
 
 
-@pytest.mark.parametrize("url", ["nonsense", "ftp://a/b", "http://", "http://a b/", "http://a:0/"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("nonsense", "ftp://a/b", "http://", "http://a b/", "http://a:0/", "http://a..b/"),
+        *("https://.a.b/", f"http://{'a' * 64}.b/"),
+    ],
+)
 async def test_what_is_no_url_is_refused(http: Asker, url: str) -> None:
     with pytest.raises(ProviderError, match="not a URL"):
         await http.ask(url)

@@ -75,6 +75,17 @@ def test_what_every_connection_begins_with() -> None:
     assert client_context() is context
 
 
+def test_what_the_first_message_of_tls_says() -> None:
+    said = ssl.MemoryBIO()
+    tls = client_context().wrap_bio(ssl.MemoryBIO(), said, server_hostname="named.test")
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    hello = said.read()
+    assert b"named.test" in hello
+    # The extension's length, its list's, and one name: nothing else is offered.
+    assert b"\x00\x0b\x00\x09\x08http/1.1" in hello
+
+
 FAULTS: list[Fault] = ["expired", "other-name", "self-signed"]
 
 

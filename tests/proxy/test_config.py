@@ -15,6 +15,7 @@ from policy.errors import PolicyError
 from policy.schema import Policy
 from proxy.availability import api_key, api_keys, availability, with_sandbox
 from proxy.config import ConfigurationError, Settings, load_policy, load_settings
+from proxy.http_client.options import ClientOptions
 from translators.wire.request import ChatCompletionRequest
 
 SHARED = Path(__file__).parents[3] / "shared"
@@ -53,6 +54,7 @@ class TestSettings:
         assert (settings.host, settings.port, settings.timeout) == ("127.0.0.1", 8080, 300.0)
         assert (settings.heartbeat, settings.max_body_bytes) == (15.0, 16 * 2**20)
         assert (settings.body_timeout, settings.drain_timeout) == (60.0, 30.0)
+        assert settings.http_client == ClientOptions.of({}).kind == ClientOptions().kind == "native"
 
     @pytest.mark.parametrize(
         ("name", "value", "field", "expected"),
@@ -68,6 +70,7 @@ class TestSettings:
             ("EP_HEARTBEAT", "0", "heartbeat", 0.0),
             ("EP_HEARTBEAT", "2", "heartbeat", 2.0),
             ("EP_HTTP_CLIENT", "Native", "http_client", "native"),
+            ("EP_HTTP_CLIENT", "aiohttp", "http_client", "aiohttp"),
             ("EP_MAX_BODY_BYTES", "2048", "max_body_bytes", 2048),
             ("EP_BODY_TIMEOUT", "5", "body_timeout", 5.0),
             ("EP_DRAIN_TIMEOUT", "0", "drain_timeout", 0.0),
@@ -100,7 +103,7 @@ class TestSettings:
             ("EP_TIMEOUT", "nan", "a number of seconds above 0"),
             ("EP_HEARTBEAT", "-1", "or 0 for never"),
             ("EP_HEARTBEAT", "never", "or 0 for never"),
-            ("EP_HTTP_CLIENT", "httpx", "one of aiohttp, native"),
+            ("EP_HTTP_CLIENT", "httpx", "one of native, aiohttp"),
             ("EP_MAX_BODY_BYTES", "16MiB", "a whole number from 1024"),
             ("EP_SANDBOX", "maybe", "1 or 0"),
             ("EP_STRICT", "2", "1 or 0"),
