@@ -17,7 +17,7 @@ from translators.anthropic_messages.schema import StrictBudget
 from translators.anthropic_messages.thinking import BINDING_BETA, excludes_force, to_reasoning
 from translators.anthropic_messages.tools import to_tools
 from translators.anthropic_messages.web_search import to_web_search
-from translators.fidelity import ReportBuilder
+from translators.fidelity import ReportBuilder, Rules
 from translators.history import INSTRUCTION
 from translators.protocol import HttpRequest, Translated
 from translators.wire.request import ChatCompletionRequest
@@ -25,6 +25,8 @@ from translators.wire.request import ChatCompletionRequest
 __all__ = ["DIALECT", "to_native"]
 
 DIALECT = "anthropic_messages"
+
+_RULES = Rules(RULES)
 
 _VERSION = "2026-10-21"
 _SAMPLING_VERSION = "2023-06-01"
@@ -43,7 +45,7 @@ def to_native(
         TranslationError: The API cannot express `chat`.
     """
     report = ReportBuilder(DIALECT)
-    report.begin(chat, RULES)
+    report.begin(chat, _RULES)
     profile, budget = profiles(model), StrictBudget()
     conversation = to_conversation(chat.messages, profile=profile, report=report)
     turns = conversation.turns

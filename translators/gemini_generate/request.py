@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from translators.fidelity import ReportBuilder, Rule
+from translators.fidelity import ReportBuilder, Rule, Rules
 from translators.gemini_generate import parameters
 from translators.gemini_generate.fidelity import RULES
 from translators.gemini_generate.messages import to_conversation
@@ -22,7 +22,8 @@ __all__ = ["DIALECT", "to_native"]
 
 DIALECT = "gemini_generate"
 
-_WITHOUT_TOOLS = {**RULES, "parallel_tool_calls": Rule("native", reason="it says nothing")}
+_RULES = Rules(RULES)
+_WITHOUT_TOOLS = Rules({**RULES, "parallel_tool_calls": Rule("native", reason="it says nothing")})
 
 
 def to_native(
@@ -40,7 +41,7 @@ def to_native(
         TranslationError: The API cannot express `chat`.
     """
     report = ReportBuilder(DIALECT)
-    report.begin(chat, RULES if chat.tools or chat.functions else _WITHOUT_TOOLS)
+    report.begin(chat, _RULES if chat.tools or chat.functions else _WITHOUT_TOOLS)
     profile = profile_of(model)
     if on_vertex:
         profile = replace(profile, search_beside_functions=False)
