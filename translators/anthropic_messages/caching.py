@@ -51,7 +51,9 @@ def settle_marks(body: dict[str, Any], report: ReportBuilder) -> None:
 
 def _marked(body: dict[str, Any]) -> list[Block]:
     """Return what carries a mark, in the order of the prompt."""
-    marked = [block for block in (*body.get("tools", ()), *body.get("system", ())) if _MARK in block]
+    marked = [
+        block for block in (*body.get("tools", ()), *body.get("system", ())) if _MARK in block
+    ]
     for turn in body["messages"]:
         for block in turn["content"]:
             if block["type"] == "tool_result":
