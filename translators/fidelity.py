@@ -16,7 +16,7 @@ from typing import Literal
 from translators.errors import TranslationError
 from translators.wire.request import ChatCompletionRequest
 
-__all__ = ["Report", "ReportBuilder", "Rule", "Verdict"]
+__all__ = ["Report", "ReportBuilder", "Rule", "Rules", "Verdict"]
 
 Verdict = Literal["native", "emulated", "ignored", "rejected"]
 
@@ -36,6 +36,26 @@ class Rule:
     reason: str = ""
 
 
+class Rules:
+    """The verdicts of a dialect on the fields of a request, made ready for every request.
+
+    Args:
+        by_name: The rules, by the field's name.
+
+    Attributes:
+        by_name: The same.
+        quiet: The names of those that need no look before the translator's own: most requests
+            have no others.
+    """
+
+    __slots__ = ("by_name", "quiet")
+
+    def __init__(self, by_name: Mapping[str, Rule]) -> None:
+        self.by_name = by_name
+        quiet = (name for name, rule in by_name.items() if rule.verdict in ("native", "emulated"))
+        self.quiet = _BY_PART.union(quiet)
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """What a translation did not carry over as it stood; paths such as `seed`."""
@@ -46,6 +66,8 @@ class Report:
 
 class ReportBuilder:
     """Collects the verdicts of one translation; each path is kept once, in order."""
+
+    __slots__ = ("_dialect", "_emulated", "_ignored")
 
     def __init__(self, dialect: str) -> None:
         self._dialect = dialect
@@ -74,14 +96,15 @@ class ReportBuilder:
             f"`{path}` cannot be sent to the `{self._dialect}` API: {reason}", param=path
         )
 
-    def begin(self, chat: ChatCompletionRequest, rules: Mapping[str, Rule]) -> None:
+    def begin(self, chat: ChatCompletionRequest, rules: Rules) -> None:
         """Give every set field of a request its verdict, but for those that get it part by part.
 
         Raises:
             TranslationError: A field is set that the dialect rejects.
         """
-        fields = chat.model_dump(exclude_unset=True, by_alias=True, exclude=_BY_PART)
-        self.apply(fields.items(), rules)
+        if told := chat.model_fields_set - rules.quiet:
+            # In the order of the fields, which is that of the report.
+            self.apply(((name, value) for name, value in chat if name in told), rules.by_name)
         if chat.stream_options is not None:
             if chat.stream_options.include_obfuscation:
                 self.ignored("stream_options.include_obfuscation")
@@ -107,9 +130,13 @@ class ReportBuilder:
 
     def build(self) -> Report:
         """Return the finished report."""
+        if not (self._ignored or self._emulated):
+            return _ALL_CARRIED_OVER
         return Report(tuple(self._ignored), tuple(self._emulated))
 
 
-_BY_PART = {"messages", "tools", "functions", "response_format"}
+_ALL_CARRIED_OVER = Report()
+
+_BY_PART = frozenset({"messages", "tools", "functions", "response_format"})
 
 UNKNOWN = Rule("ignored", reason="not a field of the Chat Completions API")

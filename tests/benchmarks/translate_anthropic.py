@@ -4,11 +4,9 @@ Run from the root of the checkout: `python -m tests.benchmarks.translate_anthrop
 """
 
 import json
-import time
-import timeit
-from collections.abc import Callable
 from typing import Any
 
+from tests.benchmarks.micro import microseconds, print_row, print_whole
 from translators.anthropic_messages.translator import AnthropicMessagesTranslator
 from translators.protocol import HttpRequest, ResponseContext
 from translators.sse import ServerSentEvent
@@ -35,12 +33,6 @@ DELTAS = {
 }
 
 
-def microseconds(call: Callable[[], object], number: int) -> float:
-    """Return the CPU time of one call."""
-    timer = timeit.Timer(call, timer=time.process_time)
-    return min(timer.repeat(number=number, repeat=5)) / number * 1e6
-
-
 def deltas(request: HttpRequest | None) -> None:
     """Print what the deltas cost in the answer to a request."""
     stream = TRANSLATOR.stream(CONTEXT, request)
@@ -49,7 +41,7 @@ def deltas(request: HttpRequest | None) -> None:
     for name, fields in DELTAS.items():
         data = json.dumps({"type": "content_block_delta", **fields}, separators=(",", ":"))
         event = ServerSentEvent(b"content_block_delta", data.encode())
-        print(f"{name:20} {microseconds(lambda event=event: stream.feed(event), 50_000):8.2f} µs")
+        print_row(name, microseconds(lambda event=event: stream.feed(event), 20_000))
 
 
 def main() -> None:
@@ -63,17 +55,7 @@ def main() -> None:
     asked = parse_request(json.dumps(searching).encode())
     deltas(TRANSLATOR.request(asked, model="claude-opus-5").request)
     print("requests and answers:")
-    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
-    messages = [{"role": ("user", "assistant")[i % 2], "content": WORDS} for i in range(51)]
-    request = {"model": "m", "messages": messages, "tools": [tool] * 20}
-    chat = parse_request(json.dumps(request).encode())
-    cost = microseconds(lambda: TRANSLATOR.request(chat, model="claude-opus-5"), 200)
-    print(f"{'51 messages, 20 tools':20} {cost:7.1f} µs")
-    body = json.dumps(
-        {**MESSAGE, "content": [{"type": "text", "text": WORDS * 20}], "stop_reason": "end_turn"}
-    ).encode()
-    cost = microseconds(lambda: TRANSLATOR.response(body, CONTEXT), 2000)
-    print(f"{'whole answer':20} {cost:8.1f} µs")
+    print_whole(TRANSLATOR, "anthropic")
 
 
 if __name__ == "__main__":

@@ -6,13 +6,13 @@ Run from the root of the checkout: `python -m tests.benchmarks.translate_openai_
 import json
 from typing import Any
 
-from tests.benchmarks.translate_responses import WORDS, microseconds
+from tests.benchmarks.micro import microseconds, print_row, print_whole
 from translators.openai_chat.translator import OpenAIChatTranslator
 from translators.protocol import ResponseContext
 from translators.sse import ServerSentEvent
-from translators.wire.request import parse_request
 
 TRANSLATOR = OpenAIChatTranslator()
+WORDS = "and so it went on, for a hundred bytes"
 CONTEXT = ResponseContext("x", 1, "m", include_usage=True)
 
 
@@ -30,14 +30,8 @@ def main() -> None:
         stream = TRANSLATOR.stream(CONTEXT)
         stream.feed(event({"role": "assistant", "content": ""}))
         cost = microseconds(lambda stream=stream, data=data: stream.feed(data), 20_000)
-        print(f"{name:22} {cost:8.2f} µs")
-    parameters = {"type": "object", "properties": {"city": {"type": "string"}}}
-    tool = {"type": "function", "function": {"name": "f", "parameters": parameters}}
-    messages = [{"role": ("user", "assistant")[i % 2], "content": WORDS} for i in range(51)]
-    request = {"model": "m", "messages": messages, "tools": [tool] * 20}
-    chat = parse_request(json.dumps(request).encode())
-    cost = microseconds(lambda: TRANSLATOR.request(chat, model="gpt-5.2"), 200)
-    print(f"{'51 messages, 20 tools':22} {cost:8.1f} µs")
+        print_row(name, cost)
+    print_whole(TRANSLATOR, "openai")
 
 
 if __name__ == "__main__":

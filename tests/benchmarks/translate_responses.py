@@ -4,14 +4,12 @@ Run from the root of the checkout: `python -m tests.benchmarks.translate_respons
 """
 
 import json
-import timeit
-from collections.abc import Callable
 from typing import Any
 
+from tests.benchmarks.micro import SIZES, chat, microseconds, print_row
 from translators.openai_responses.translator import OpenAIResponsesTranslator
 from translators.protocol import ResponseContext
 from translators.sse import ServerSentEvent
-from translators.wire.request import parse_request
 
 TRANSLATOR = OpenAIResponsesTranslator()
 CONTEXT = ResponseContext("x", 1, "m", include_usage=True)
@@ -32,10 +30,6 @@ def event(kind: str, **fields: Any) -> ServerSentEvent:
     return ServerSentEvent(kind.encode(), json.dumps(body, separators=(",", ":")).encode())
 
 
-def microseconds(call: Callable[[], object], number: int) -> float:
-    return min(timeit.repeat(call, number=number, repeat=5)) / number * 1e6
-
-
 def main() -> None:
     created = event("response.created", response=ANSWER)
     added = event("response.output_item.added", item=CALL)
@@ -50,19 +44,16 @@ def main() -> None:
         for before in (created, added):
             stream.feed(before)
         cost = microseconds(lambda stream=stream, data=data: stream.feed(data), 20_000)
-        print(f"{name:22} {cost:8.2f} µs")
-    parameters = {"type": "object", "properties": {"city": {"type": "string"}}}
-    tool = {"type": "function", "function": {"name": "f", "parameters": parameters}}
-    messages = [{"role": ("user", "assistant")[i % 2], "content": WORDS} for i in range(51)]
-    request = {"model": "m", "messages": messages, "tools": [tool] * 20}
-    chat = parse_request(json.dumps(request).encode())
-    cost = microseconds(lambda: TRANSLATOR.request(chat, model="gpt-5.6"), 200)
-    print(f"{'51 messages, 20 tools':22} {cost:8.1f} µs")
+        print_row(name, cost)
+    for name, size in SIZES.items():
+        asked, number = chat("openai", size), 2000 if size == "small" else 200
+        cost = microseconds(lambda c=asked: TRANSLATOR.request(c, model="gpt-5.6"), number)
+        print_row(name, cost)
     part: dict[str, Any] = {"type": "output_text", "text": WORDS * 20, "annotations": []}
     message = {"type": "message", "id": "msg_1", "role": "assistant", "content": [part]}
     body = json.dumps({**ANSWER, "status": "completed", "output": [message]}).encode()
     cost = microseconds(lambda: TRANSLATOR.response(body, CONTEXT), 2000)
-    print(f"{'whole answer':22} {cost:8.1f} µs")
+    print_row("whole answer", cost)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from translators.errors import InvalidRequest
-from translators.wire.request import parse_request
+from translators.json import encode
+from translators.wire.request import ChatCompletionRequest, parse_request
 
 Json = dict[str, Any]
 
@@ -250,6 +251,18 @@ def test_no_json_breaks_the_parser(fields: Json):
     except InvalidRequest as error:
         assert "[" not in (error.param or "")[-1:]
         assert error.to_wire()["error"]["message"]
+
+
+@given(st.dictionaries(st.sampled_from([*FIELDS, "response_format", "metadata", "x"]), JSON))
+def test_what_is_read_is_what_pydantic_reads_of_json(fields: Json):
+    body = json.dumps({**HELLO, **fields}).encode()
+    try:
+        read = parse_request(body)
+    except InvalidRequest:
+        return
+    expected = ChatCompletionRequest.model_validate_json(body)
+    assert read == expected
+    assert encode(read.to_wire()) == encode(expected.to_wire())
 
 
 @given(st.binary(max_size=40))

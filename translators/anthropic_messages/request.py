@@ -17,7 +17,7 @@ from translators.anthropic_messages.schema import StrictBudget
 from translators.anthropic_messages.thinking import BINDING_BETA, excludes_force, to_reasoning
 from translators.anthropic_messages.tools import to_tools
 from translators.anthropic_messages.web_search import to_web_search
-from translators.fidelity import ReportBuilder
+from translators.fidelity import ReportBuilder, Rules
 from translators.history import INSTRUCTION
 from translators.protocol import HttpRequest, Translated
 from translators.wire.request import ChatCompletionRequest
@@ -26,8 +26,11 @@ __all__ = ["DIALECT", "to_native"]
 
 DIALECT = "anthropic_messages"
 
+_RULES = Rules(RULES)
+
 _VERSION = "2026-10-21"
 _SAMPLING_VERSION = "2023-06-01"
+_NOTHING: Block = {}
 
 
 def to_native(
@@ -43,7 +46,7 @@ def to_native(
         TranslationError: The API cannot express `chat`.
     """
     report = ReportBuilder(DIALECT)
-    report.begin(chat, RULES)
+    report.begin(chat, _RULES)
     profile, budget = profiles(model), StrictBudget()
     conversation = to_conversation(chat.messages, profile=profile, report=report)
     turns = conversation.turns
@@ -55,26 +58,29 @@ def to_native(
     generation = to_reasoning(
         chat, profile=profile, forced=choice.forced, limit=limit, turns=turns, report=report
     )
-    thinks = generation.get("thinking", {}).get("type") in ("adaptive", "enabled")
+    thinks = generation.get("thinking", _NOTHING).get("type") in ("adaptive", "enabled")
     if form.native is not None:
         generation.setdefault("output_config", {})["format"] = form.native
-    generation |= parameters.to_sampling(chat, profile=profile, thinking=thinks, report=report)
+    sampling = parameters.to_sampling(chat, profile=profile, thinking=thinks, report=report)
     mark = parameters.to_cache_control(chat, report)
     if choice.instruction is not None and not begun:
         mark = fix_mark(turns, mark)
         _instruct(turns, choice.instruction, profile)
-    optional: Block = {
-        "system": conversation.system + text_blocks(form.instruction),
-        "tools": tools,
-        "tool_choice": _native_choice(chat, choice, tools),
-        "stop_sequences": parameters.to_stop_sequences(chat.stop, report),
-        "metadata": parameters.to_metadata(chat, report),
-        "service_tier": parameters.to_service_tier(chat.service_tier, report),
-        "cache_control": mark,
-        "stream": chat.stream,
-    }
     body: Block = {"model": model, "max_tokens": limit, "messages": turns}
-    body |= {name: value for name, value in optional.items() if value} | generation
+    for name, value in (
+        ("system", conversation.system + text_blocks(form.instruction)),
+        ("tools", tools),
+        ("tool_choice", _native_choice(chat, choice, tools)),
+        ("stop_sequences", parameters.to_stop_sequences(chat.stop, report)),
+        ("metadata", parameters.to_metadata(chat, report)),
+        ("service_tier", parameters.to_service_tier(chat.service_tier, report)),
+        ("cache_control", mark),
+        ("stream", chat.stream),
+    ):
+        if value:
+            body[name] = value
+    body |= generation
+    body |= sampling
     settle_marks(body, report)
     if chat.n and chat.n > 1:
         report.emulated("n")
@@ -85,7 +91,7 @@ def to_native(
 def _headers(body: Block, profile: ModelProfile) -> dict[str, str]:
     old = profile.compatible or not body.keys().isdisjoint(parameters.SAMPLING)
     headers = {"anthropic-version": _SAMPLING_VERSION if old else _VERSION}
-    if "block_binding" in body.get("thinking", {}):
+    if "block_binding" in body.get("thinking", _NOTHING):
         headers["anthropic-beta"] = BINDING_BETA
     return headers
 
@@ -107,6 +113,8 @@ def _tools(
         budget=budget,
         report=report,
     )
+    if chat.web_search_options is None:
+        return tools
     names = [str(tool["name"]) for tool in tools]
     return tools + to_web_search(chat, profile=profile, names=names, report=report)
 

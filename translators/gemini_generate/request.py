@@ -4,10 +4,11 @@ https://ai.google.dev/api/generate-content
 """
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from translators.fidelity import ReportBuilder, Rule
+from translators.fidelity import ReportBuilder, Rule, Rules
 from translators.gemini_generate import parameters
 from translators.gemini_generate.fidelity import RULES
 from translators.gemini_generate.messages import to_conversation
@@ -22,7 +23,8 @@ __all__ = ["DIALECT", "to_native"]
 
 DIALECT = "gemini_generate"
 
-_WITHOUT_TOOLS = {**RULES, "parallel_tool_calls": Rule("native", reason="it says nothing")}
+_RULES = Rules(RULES)
+_WITHOUT_TOOLS = Rules({**RULES, "parallel_tool_calls": Rule("native", reason="it says nothing")})
 
 
 def to_native(
@@ -40,7 +42,7 @@ def to_native(
         TranslationError: The API cannot express `chat`.
     """
     report = ReportBuilder(DIALECT)
-    report.begin(chat, RULES if chat.tools or chat.functions else _WITHOUT_TOOLS)
+    report.begin(chat, _RULES if chat.tools or chat.functions else _WITHOUT_TOOLS)
     profile = profile_of(model)
     if on_vertex:
         profile = replace(profile, search_beside_functions=False)
@@ -71,11 +73,12 @@ def to_native(
         "serviceTier": parameters.to_service_tier(chat.service_tier, report),
     }
     body = {name: value for name, value in optional.items() if value}
-    request = HttpRequest(_path(model, api_version, chat.stream), body)
+    request = HttpRequest(_path(model, api_version, bool(chat.stream)), body)
     return Translated(request, report.build(), choices=choices, contract=contract)
 
 
-def _path(model: str, api_version: str, stream: bool | None) -> str:
+@lru_cache(maxsize=256)
+def _path(model: str, api_version: str, stream: bool) -> str:
     """Return the path; a streamed answer without `alt=sse` would be one JSON array."""
     collection, slash, name = model.rpartition("/")
     if slash and collection in ("models", "tunedModels"):

