@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from policy.prices import cost as cost_of
 from policy.schema import ProviderRow, Target
@@ -29,6 +29,9 @@ TRACED = (
     *("max_tokens", "max_completion_tokens", "reasoning_effort"),
 )
 """Request parameters that a span may show: none of them holds what the client said."""
+
+NONE_KEPT: Final[frozenset[str]] = frozenset()
+"""One for all: each empty set made anew is 216 bytes."""
 
 
 class Attempt:
@@ -72,7 +75,7 @@ class Attempt:
         self._reason = reason
         self.store: ReasoningStore = NO_REASONING_STORE
         self.realm = ""
-        self._kept: frozenset[str] = frozenset()
+        self._kept = NONE_KEPT
         self._started = time.perf_counter()
         self._began: float | None = None
         self.entry: Entry | None = None

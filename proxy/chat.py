@@ -7,7 +7,7 @@ from starlette.types import Receive, Scope, Send
 from proxy.body import read_json_body, refuse
 from proxy.cache_use import ANY_ANSWER, CacheControl, cache_control
 from proxy.config import Settings
-from proxy.disconnect import CancelledOnDisconnect
+from proxy.disconnect import CancelledOnDisconnect, Departure
 from proxy.engine import Engine
 from proxy.errors import ServerStopping, error_response
 from proxy.event_stream import EventStream
@@ -41,6 +41,10 @@ class ChatCompletions:
             def gone() -> None:
                 exchange.cancelled_because = exchange.end_reason = "client_disconnect"
 
+            if exchange.stream and Departure.of(scope) is not None:
+                # An answer lasts, and once it has begun nobody reads them: 1 to 3 KB. Of another
+                # server's request they are not ours to clear.
+                exchange.holds.append(scope["headers"].clear)
             with CancelledOnDisconnect(scope, receive, gone):
                 try:
                     if exchange.stream:
@@ -107,6 +111,8 @@ async def _stream(service: Service, engine: Engine, exchange: Exchange, send: Se
             async with engine.stream(exchange) as batches:
                 async for batch in batches:
                     await out.chunks(batch)
+                    # Or it would be kept for as long as the next one lets wait for it.
+                    del batch
         except ExecutionPlatformError as error:
             if not out.started:
                 raise

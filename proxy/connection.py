@@ -5,12 +5,13 @@ fill the memory, or hold a connection for ever, before a key is asked for.
 """
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from proxy.answering import Answering
 from proxy.config import Settings
+from proxy.connection_parts import Event, Flow, Queue
 from proxy.disconnect import Departure
 from translators.errors import InvalidRequest
 from translators.json import encode
@@ -26,8 +27,13 @@ _REASONS = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fie
 class Connection(HttpToolsProtocol):
     """uvicorn's connection. A head may take as long as a body: `EP_BODY_TIMEOUT`."""
 
+    # With these among uvicorn's 28 in its `__dict__` there would be more than the 30 names that
+    # CPython lets instances share: each connection would have a table of its own, of 1.6 KB.
+    __slots__ = ("_departure", "_fruitless", "_in_head", "_patience", "_progress", "_timer")
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.pipeline = cast("Any", Queue())
         settings: Settings = self.app_state["settings"]
         self._patience = settings.body_timeout
         self._in_head = True
@@ -39,6 +45,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Wait for the first request."""
         super().connection_made(transport)
+        self.flow = Flow(transport)
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -72,8 +79,9 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """End a head."""
         super().on_headers_complete()
-        # uvicorn lets nobody choose the class. It runs not before this callback is over.
+        # uvicorn lets nobody choose the classes. What serves the request begins after this callback.
         self.cycle.__class__ = Answering
+        self.cycle.message_event = cast("Any", Event())
         self._in_head, self._progress = False, True
         self._unwatch()
 

@@ -34,7 +34,7 @@ class Departure:
 
     def __init__(self, look: Callable[[], None]) -> None:
         self._look = look
-        self._listeners: set[Callable[[], None]] = set()
+        self._listeners: list[Callable[[], None]] = []
         self._happened = False
 
     @staticmethod
@@ -51,12 +51,13 @@ class Departure:
         if self._happened:
             asyncio.get_running_loop().call_soon(listener)
             return
-        self._listeners.add(listener)
+        self._listeners.append(listener)
         self._look()
 
     def ignore(self, listener: Callable[[], None]) -> None:
         """Do not call it any more."""
-        self._listeners.discard(listener)
+        if listener in self._listeners:
+            self._listeners.remove(listener)
 
     def happen(self) -> None:
         """Tell everybody."""

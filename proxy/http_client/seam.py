@@ -1,8 +1,8 @@
 """What the rest of the proxy sees of an HTTP client."""
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from proxy.http_client.headers import HeaderBlock
 
@@ -57,7 +57,7 @@ class Answer(Protocol):
         """Return the field of a name in lower case."""
         ...
 
-    async def piece(self) -> bytes:
+    def piece(self) -> Coroutine[Any, Any, bytes]:
         """Return what has arrived of the body, unpacked; empty at the end.
 
         Nothing is read while nobody asks, beyond a bounded buffer.
