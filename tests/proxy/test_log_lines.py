@@ -3,8 +3,11 @@
 import json
 import logging
 import os
+import select
+import socket
 import threading
 import time
+from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -17,6 +20,19 @@ from proxy.logs.lines import LogFormat, as_ascii, clock, format_for, json_line, 
 from proxy.logs.records import JsonLines, TextLines, logging_config
 from proxy.telemetry.spans import NO_TELEMETRY
 from translators.errors import InvalidRequest
+
+
+@pytest.fixture
+def writer_to_a_pipe() -> Iterator[tuple[LineWriter, int]]:
+    reading, writing = os.pipe()
+    writer = LineWriter(writing)
+    try:
+        yield writer, reading
+    finally:
+        writer.close(10)
+        os.close(reading)
+        os.close(writing)
+
 
 ODD = ["a\nb", "\r", "\x00", "\x1b[2J", "\x7f", "\x85", "\x9b", "\u2028", "\u202e", "\ud800", "ü"]
 
@@ -200,3 +216,59 @@ def test_a_line_names_the_first_of_many_parameters_and_stays_short():
     assert told["emulated"] == ["seed"]
     # What a pipe takes in one piece, whoever else writes to it.
     assert len(lines[0]) < 4096
+
+
+def test_lines_of_a_moment_are_written_together_and_none_is_torn() -> None:
+    # Of such a socket one read returns what one write gave.
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        writer = LineWriter(theirs.fileno())
+        short = [b"%d " % number + b"s" * 300 + b"\n" for number in range(60)]
+        long = [b"long " + b"x" * size + b"\n" for size in (select.PIPE_BUF - 6, 3 * 4096)]
+        lines = [*short[:30], *long, *short[30:]]
+        for line in lines:
+            writer.write(line)
+        writer.close(10)
+        theirs.shutdown(socket.SHUT_WR)
+        pieces = list(iter(lambda: ours.recv(1 << 16), b""))
+    assert b"".join(pieces) == b"".join(lines)
+    assert all(piece.endswith(b"\n") for piece in pieces)
+    assert all(len(piece) <= select.PIPE_BUF for piece in pieces if piece not in long)
+    # Thirteen of the short ones fit into a piece; a moment may end between any two.
+    assert long[1] in pieces
+    assert len(pieces) < len(lines) // 2
+
+
+def test_a_line_is_written_though_no_other_comes(writer_to_a_pipe: tuple[LineWriter, int]) -> None:
+    writer, reading = writer_to_a_pipe
+    for number in range(50):
+        line = b"%d\n" % number
+        writer.write(line)
+        assert os.read(reading, 100) == line
+
+
+def test_close_writes_what_waits(writer_to_a_pipe: tuple[LineWriter, int]) -> None:
+    writer, reading = writer_to_a_pipe
+    for _ in range(100):
+        writer.write(b"line\n")
+    writer.close(10)
+    assert os.read(reading, 4096) == b"line\n" * 100
+
+
+def test_lines_of_several_threads_are_all_written(writer_to_a_pipe: tuple[LineWriter, int]) -> None:
+    writer, reading = writer_to_a_pipe
+    each = [b"%d\n" % number for number in range(1000)]
+
+    def write() -> None:
+        for line in each:
+            writer.write(line)
+
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    got = b""
+    while got.count(b"\n") < 4000:
+        got += os.read(reading, 65536)
+    for thread in threads:
+        thread.join()
+    assert sorted(got.splitlines(keepends=True)) == sorted(each * 4)
