@@ -79,7 +79,7 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """End a head."""
         super().on_headers_complete()
-        # uvicorn lets nobody choose the classes. What serves the request begins after this callback.
+        # uvicorn lets nobody choose the classes. The request is served once this callback is over.
         self.cycle.__class__ = Answering
         self.cycle.message_event = cast("Any", Event())
         self._in_head, self._progress = False, True
