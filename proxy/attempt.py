@@ -24,9 +24,11 @@ from translators.protocol import Outcome
 
 __all__ = ["AnswerLimit", "Attempt"]
 
-TRACED = (
-    *("temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "stop", "n"),
-    *("max_tokens", "max_completion_tokens", "reasoning_effort"),
+TRACED: Final = frozenset(
+    {
+        *("temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "stop", "n"),
+        *("max_tokens", "max_completion_tokens", "reasoning_effort"),
+    }
 )
 """Request parameters that a span may show: none of them holds what the client said."""
 
@@ -232,8 +234,10 @@ def _traced(exchange: Exchange) -> Mapping[str, Any]:
     chat = exchange.request
     found = {name: value for name, value in exchange.defaults.items() if name in TRACED}
     # Behind the persona's: of two names of one parameter the last counts.
-    asked = {name: getattr(chat, name) for name in chat.model_fields_set.intersection(TRACED)}
-    return found | {name: value for name, value in asked.items() if value is not None}
+    for name in TRACED & chat.model_fields_set:
+        if (value := getattr(chat, name)) is not None:
+            found[name] = value
+    return found
 
 
 class AnswerLimit(TimeLimit):

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from policy.decision import Decision
 from policy.schema import Target
@@ -17,7 +17,7 @@ from translators.media import Media
 from translators.protocol import Outcome
 from translators.wire.request import ChatCompletionRequest
 
-__all__ = ["Caller", "Exchange", "error_type"]
+__all__ = ["ANYBODY", "Caller", "Exchange", "error_type"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ class Caller:
     tenant: str = field(default="anonymous", repr=False)
 
 
-ANYBODY = Caller()
+ANYBODY: Final = Caller()
+"""Whoever asks a server that has no client keys."""
 
 
 @dataclass(slots=True)
