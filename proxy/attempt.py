@@ -184,7 +184,8 @@ class Attempt:
                 cost=cost,
             )
         )
-        exchange.under_way = None
+        # Both lead back to this attempt, and it to them: a cycle for each request.
+        exchange.under_way = self.call.on_switch = None
         exchange.trail.append(self._record(end_reason, error, cost))
 
     def so_far(self) -> AttemptRecord:

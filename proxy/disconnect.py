@@ -60,10 +60,15 @@ class Departure:
             self._listeners.remove(listener)
 
     def happen(self) -> None:
-        """Tell everybody."""
+        """Tell everybody; the connection is let go, which has this."""
         self._happened = True
+        self._look = _nothing
         for listener in tuple(self._listeners):
             listener()
+
+
+def _nothing() -> None:
+    """There is nothing to look at any more."""
 
 
 _KEY = "ep.departure"
@@ -112,6 +117,8 @@ class CancelledOnDisconnect:
             self._departure.ignore(self._left)
         if self._watcher is not None:
             self._watcher.cancel()
+            # It knows this, too.
+            self._watcher = None
         if not self._gone or self._task is None or not isinstance(error, asyncio.CancelledError):
             return
         # Take our own cancellation back; another one, of the server's, stays.

@@ -161,7 +161,7 @@ class Engine:
                     return await run(prepared, attempt)
                 except TranslationError as error:
                     # The API that the provider referred to cannot express the request.
-                    refusals.append(error)
+                    refusals.append(error.with_traceback(None))
                     route_events.untranslatable(exchange, target, error)
                     following = await self._next_askable(exchange, decision, position + 1, refusals)
                     break
@@ -267,7 +267,8 @@ class Engine:
             try:
                 return index, await self.preparation.prepare(exchange, decision, target)
             except TranslationError as error:
-                refusals.append(error)
+                # Without its frames, of which this is one and holds the list.
+                refusals.append(error.with_traceback(None))
                 route_events.untranslatable(exchange, target, error)
         return None
 

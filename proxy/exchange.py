@@ -17,7 +17,7 @@ from translators.media import Media
 from translators.protocol import Outcome
 from translators.wire.request import ChatCompletionRequest
 
-__all__ = ["ANYBODY", "Caller", "Exchange", "error_type"]
+__all__ = ["ANYBODY", "Caller", "Exchange", "error_type", "forget_frames"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +134,16 @@ class Exchange:
         self.recalled = None
         self.let_media_go()
 
+    def over(self) -> None:
+        """Say that all is known of it: what could be large, or leads back to it, is let go.
+
+        Errors know the frames that they came through, and these the request with its errors: a
+        megabyte of prompt would wait for the collector of cycles.
+        """
+        self.chat = self.recalled = None
+        for error in (self.error, *(attempt.error for attempt in self.trail)):
+            forget_frames(error)
+
     def let_media_go(self) -> None:
         """Forget what was fetched, which nobody needs once the answer has begun, or failed."""
         self.media.clear()
@@ -201,6 +211,15 @@ class Exchange:
         if self.restored:
             attributes["ep.reasoning.restored"] = self.restored
         return attributes
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Let go of the frames that an error, and what it came from, went through."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def error_type(error: ExecutionPlatformError | None) -> str | None:

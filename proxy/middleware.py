@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from proxy.disconnect import ClientDisconnected
 from proxy.errors import InternalError, ServerStopping, error_response
-from proxy.exchange import Caller, Exchange, error_type
+from proxy.exchange import Caller, Exchange, error_type, forget_frames
 from proxy.logs.context import SERVING, Serving
 from proxy.service import Service
 from proxy.telemetry.spans import RequestSpan
@@ -130,10 +130,7 @@ class RequestMiddleware:
             await self._internal_error(error, state, scope, receive, send_with_headers)
         finally:
             service.metrics.in_flight(-int(app is not self._app))
-            try:
-                _finish(scope, state, service)
-            finally:
-                serving.end()
+            _end(scope, state, service, serving)
 
     async def _internal_error(
         self, error: Exception, state: RequestState, scope: Scope, receive: Receive, send: Send
@@ -149,6 +146,16 @@ class RequestMiddleware:
         else:
             # Half of a body of known length: only a broken connection says so.
             raise error
+
+
+def _end(scope: Scope, state: RequestState, service: Service, serving: Serving) -> None:
+    try:
+        _finish(scope, state, service)
+    finally:
+        serving.end()
+        forget_frames(state.error)
+        if state.exchange is not None:
+            state.exchange.over()
 
 
 def _finish(scope: Scope, state: RequestState, service: Service) -> None:
