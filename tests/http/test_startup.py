@@ -222,19 +222,21 @@ def test_row_77_a_serving_process_has_loaded_no_sdk_either(tmp_path: Path) -> No
 
 SERVE = """
 import json, pathlib, sys
-import proxy.server
+import uvicorn
 from proxy.cli.main import main
 
-class Server(proxy.server._Server):
-    async def startup(self, sockets=None):
-        await super().startup(sockets)
-        pathlib.Path("loaded.json").write_text(json.dumps(sorted(sys.modules)))
-        self.should_exit = True
+startup = uvicorn.Server.startup
 
-proxy.server._Server = Server
+async def and_tell(server, sockets=None):
+    await startup(server, sockets)
+    pathlib.Path("loaded.json").write_text(json.dumps(sorted(sys.modules)))
+    server.should_exit = True
+
+uvicorn.Server.startup = and_tell
 sys.exit(main(["serve", "--port", "0"]))
 """
 NEEDLESS = (
+    "a_plugin",
     *("aiohttp", "urllib3", "unittest", "sqlite3", "ctypes", "multidict", "yarl"),
     *("proxy.sandbox", "proxy.quality", "proxy.redis_entries", "proxy.decisions.siblings"),
     *("proxy.telemetry.content.capture", "proxy.telemetry.content.messages"),
@@ -247,6 +249,12 @@ NEEDLESS = (
 def test_a_plain_server_has_loaded_what_it_needs_and_nothing_else(tmp_path: Path) -> None:
     """Each module costs start-up time and, for as long as it serves, memory: 50 KB on average."""
     keys = {"OPENAI_API_KEY": "sk-a", "ANTHROPIC_API_KEY": "sk-b", "GEMINI_API_KEY": "sk-c"}
+    # What would look on while pydantic reads keys and requests.
+    (tmp_path / "a_plugin.py").write_text("plugin = None\n")
+    metadata = tmp_path / "a_plugin-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: a-plugin\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text("[pydantic]\na_plugin = a_plugin:plugin\n")
     subprocess.run(
         [sys.executable, "-c", SERVE],
         capture_output=True,
