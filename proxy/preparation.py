@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 from policy.decision import Decision
 from policy.media import MediaRules
@@ -144,12 +145,16 @@ def _vendor(row: ProviderRow) -> str | None:
     return VENDORS.get(row.dialect)
 
 
+_NO_NAMES: Final[frozenset[str]] = frozenset()
+"""One for all: each empty set made anew is 216 bytes, for as long as an answer lasts."""
+
+
 def _context(exchange: Exchange, chat: ChatCompletionRequest, target: Target) -> ResponseContext:
     return ResponseContext(
         id=f"chatcmpl-{exchange.request_id.removeprefix('req_')}",
         created=int(time.time()),
         model=target.model,
         include_usage=chat.wants_usage,
-        custom_tools=chat.custom_tool_names,
+        custom_tools=chat.custom_tool_names or _NO_NAMES,
         legacy_functions=chat.uses_functions,
     )

@@ -26,7 +26,6 @@ from proxy.config import (
 )
 from proxy.decision_log import DecisionLog, LineWriter
 from proxy.decisions import record
-from proxy.decisions.siblings import Siblings
 from proxy.decisions.store import DecisionStore
 from proxy.exchange import Caller, Exchange, error_type
 from proxy.file_watch import Stamp, Stamps, stamp
@@ -44,6 +43,7 @@ from proxy.workers import shared_folder
 from translators.errors import ExecutionPlatformError
 
 if TYPE_CHECKING:
+    from proxy.decisions.siblings import Siblings
     from proxy.sandbox.server import SandboxServer
 
 __all__ = [
@@ -83,7 +83,7 @@ class Service:
     ticker: Ticker
     created: int
     kept: DecisionStore = field(default_factory=lambda: DecisionStore(0))
-    siblings: Siblings | None = None
+    siblings: "Siblings | None" = None
     reloader: Reloader | None = None
     metrics: RequestMetrics = NO_METRICS
     metrics_page: MetricsPage | None = None
@@ -308,11 +308,14 @@ def check_reasoning_store(settings: Settings) -> None:
         ) from None
 
 
-async def _siblings(stack: AsyncExitStack, kept: DecisionStore) -> Siblings | None:
+async def _siblings(stack: AsyncExitStack, kept: DecisionStore) -> "Siblings | None":
     """Return the other processes that serve beside this one; None: it is the only one."""
     folder = shared_folder()
     if folder is None or not kept.is_on:
         return None
+    # Imported here: the only process has none.
+    from proxy.decisions.siblings import Siblings  # noqa: PLC0415
+
     siblings = Siblings(folder, kept.find)
     await siblings.start()
     stack.push_async_callback(siblings.aclose)

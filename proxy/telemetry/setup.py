@@ -1,7 +1,8 @@
 """Telemetry from the standard `OTEL_*` variables.
 
 Telemetry is on when one of the variables asks for it, and off at no cost otherwise: nothing of
-OpenTelemetry is even imported then. All variables are read and checked before anything is started.
+OpenTelemetry, and of what makes, captures and sends spans, is even imported then. All variables are
+read and checked before anything is started.
 """
 
 import importlib
@@ -11,12 +12,8 @@ from importlib.metadata import entry_points
 from typing import Final
 
 from proxy import __version__
-from proxy.telemetry.content.setup import check_content, create_capture
-from proxy.telemetry.export.otlp import otlp_settings
-from proxy.telemetry.export.schedule import Schedule
+from proxy.telemetry.content.mode import check_content
 from proxy.telemetry.spans import NO_TELEMETRY, Telemetry
-from proxy.telemetry.tracing.limits import SpanLimits
-from proxy.telemetry.tracing.sampling import check_sampler
 from proxy.telemetry.variables import TelemetryError, text
 
 __all__ = [
@@ -62,6 +59,12 @@ def check_telemetry(environment: Mapping[str, str]) -> None:
         raise TelemetryError(str(error)) from None
     if not traced:
         return
+    # Imported here, as below: where nothing is traced none of it is needed.
+    from proxy.telemetry.export.otlp import otlp_settings  # noqa: PLC0415
+    from proxy.telemetry.export.schedule import Schedule  # noqa: PLC0415
+    from proxy.telemetry.tracing.limits import SpanLimits  # noqa: PLC0415
+    from proxy.telemetry.tracing.sampling import check_sampler  # noqa: PLC0415
+
     _check_propagators(environment.get("OTEL_PROPAGATORS", ""))
     asked_for = _asked_for(environment)
     for name in asked_for:
@@ -97,6 +100,8 @@ def otlp_endpoint(environment: Mapping[str, str]) -> str | None:
     """
     if not wants_telemetry(environment) or "otlp" not in _asked_for(environment):
         return None
+    from proxy.telemetry.export.otlp import otlp_settings  # noqa: PLC0415
+
     return otlp_settings(environment).endpoint
 
 
@@ -118,6 +123,8 @@ def create_telemetry(
     check_telemetry(environment)
     if not wants_telemetry(environment):
         return NO_TELEMETRY
+    from proxy.telemetry.content.setup import create_capture  # noqa: PLC0415
+
     return importlib.import_module("proxy.telemetry.export.connect").connect(
         environment,
         exporters=_asked_for(environment),

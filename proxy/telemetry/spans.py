@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from policy.tracing import Inbound
 from proxy.call import Call, ToolWatch
-from proxy.telemetry.content.capture import AttemptContent
 from proxy.telemetry.export.counts import DeliveryCounts
 from translators.errors import ExecutionPlatformError
 from translators.fidelity import Report
 from translators.protocol import Outcome
+
+if TYPE_CHECKING:
+    # Imported where something is captured: 4 ms of the start.
+    from proxy.telemetry.content.capture import AttemptContent
 
 __all__ = [
     "NO_FAULT",
@@ -124,7 +127,7 @@ class AttemptSpan(Protocol):
         ...
 
     @property
-    def content(self) -> AttemptContent | None:
+    def content(self) -> "AttemptContent | None":
         """Is told what is asked and answered; None: nobody wants to know, as is usual."""
         ...
 
@@ -216,7 +219,7 @@ class _NoAttempt:
     carrier: Mapping[str, str] = {}
     traceparent: str | None = None
     watch: ToolWatch | None = None
-    content: AttemptContent | None = None
+    content: "AttemptContent | None" = None
 
     def first_chunk(self, seconds: float) -> None:
         pass

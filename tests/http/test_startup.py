@@ -218,3 +218,68 @@ def test_row_77_a_serving_process_has_loaded_no_sdk_either(tmp_path: Path) -> No
     assert "proxy.providers.anthropic_messages" in loaded
     assert not [name for name in loaded if name.split(".")[0] in HEAVY]
     assert os.path.sep not in done.stderr
+
+
+SERVE = """
+import json, pathlib, sys
+import uvicorn
+from proxy.cli.main import main
+
+startup = uvicorn.Server.startup
+
+async def and_tell(server, sockets=None):
+    await startup(server, sockets)
+    pathlib.Path("loaded.json").write_text(json.dumps(sorted(sys.modules)))
+    server.should_exit = True
+
+uvicorn.Server.startup = and_tell
+sys.exit(main(["serve", "--port", "0"]))
+"""
+NEEDLESS = (
+    "a_plugin",
+    *("aiohttp", "urllib3", "unittest", "sqlite3", "ctypes", "multidict", "yarl"),
+    *("proxy.sandbox", "proxy.quality", "proxy.redis_entries", "proxy.decisions.siblings"),
+    *("proxy.telemetry.content.capture", "proxy.telemetry.content.messages"),
+    *("proxy.telemetry.export.otlp", "proxy.telemetry.export.schedule"),
+    *("proxy.telemetry.tracing", "proxy.telemetry.export.connect", "proxy.cli.quality"),
+    *("proxy.cli.doctor", "proxy.cli.diagnosis", "proxy.cli.chat", "proxy.providers.claude_agent"),
+)
+
+
+def test_a_plain_server_has_loaded_what_it_needs_and_nothing_else(tmp_path: Path) -> None:
+    """Each module costs start-up time and, for as long as it serves, memory: 50 KB on average."""
+    keys = {"OPENAI_API_KEY": "sk-a", "ANTHROPIC_API_KEY": "sk-b", "GEMINI_API_KEY": "sk-c"}
+    # What would look on while pydantic reads keys and requests.
+    (tmp_path / "a_plugin.py").write_text("plugin = None\n")
+    metadata = tmp_path / "a_plugin-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: a-plugin\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text("[pydantic]\na_plugin = a_plugin:plugin\n")
+    subprocess.run(
+        [sys.executable, "-c", SERVE],
+        capture_output=True,
+        check=True,
+        env=clean_environment(keys | {"EP_HTTP_CLIENT": "native"}),
+        cwd=tmp_path,
+        timeout=30,
+    )
+    loaded: list[str] = json.loads((tmp_path / "loaded.json").read_text())
+    assert {"proxy.providers.gemini_generate", "proxy.telemetry.metrics.prometheus"} <= {*loaded}
+    heavy = set(HEAVY) - {"prometheus_client"}
+    assert not [name for name in loaded if name.split(".")[0] in heavy]
+    assert not [name for name in loaded for other in NEEDLESS if f"{name}.".startswith(f"{other}.")]
+
+
+def test_a_command_that_only_tells_of_itself_loads_next_to_nothing(tmp_path: Path) -> None:
+    script = "import sys, proxy.cli.main\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=clean_environment(),
+        cwd=tmp_path,
+        timeout=30,
+    )
+    loaded = done.stdout.split()
+    assert not {"asyncio", "pydantic", "msgspec", "uvicorn", "yaml", "proxy.service"} & {*loaded}

@@ -3,7 +3,7 @@
 import gc
 import weakref
 
-from proxy.garbage import FIRST_THRESHOLD, seldom_collected
+from proxy.garbage import FIRST_THRESHOLD, few_collections, seldom_collected
 
 
 class Node:
@@ -20,6 +20,17 @@ def test_what_the_start_made_is_set_apart_and_given_back() -> None:
         assert gc.get_threshold() == (FIRST_THRESHOLD, *before[1:])
     assert gc.get_threshold() == before
     assert gc.get_freeze_count() == 0
+
+
+def test_a_start_with_few_collections_does_not_last() -> None:
+    before = gc.get_threshold()
+    with few_collections():
+        assert gc.get_threshold() > (FIRST_THRESHOLD - 1, *before[1:])
+        with seldom_collected():
+            # The old are looked at as often as ever while it serves.
+            assert gc.get_threshold() == (FIRST_THRESHOLD, *before[1:])
+            assert gc.isenabled()
+    assert gc.get_threshold() == before
 
 
 def test_cycles_are_collected_all_the_same() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["CAPTURE", "ContentMode", "content_bytes", "content_mode"]
+__all__ = ["CAPTURE", "ContentMode", "check_content", "content_bytes", "content_mode"]
 
 CAPTURE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
@@ -95,3 +95,17 @@ def check_events(environment: Mapping[str, str]) -> str:
         if protocol:
             break
     return exporter
+
+
+def check_content(environment: Mapping[str, str], *, traced: bool) -> None:
+    """Check the variables.
+
+    Args:
+        environment: The process's variables.
+        traced: There are spans. Without, there is no content either.
+
+    Raises:
+        ValueError: A variable has a value that is not known; it says which are.
+    """
+    if content_mode(environment).events and traced:
+        check_events(environment)

@@ -8,23 +8,9 @@ from typing import Any
 from proxy.telemetry.content.capture import Capture, EventSink
 from proxy.telemetry.content.mode import CAPTURE, check_events, content_bytes, content_mode
 
-__all__ = ["check_content", "create_capture"]
+__all__ = ["create_capture"]
 
 log = logging.getLogger("execution_platform.telemetry")
-
-
-def check_content(environment: Mapping[str, str], *, traced: bool) -> None:
-    """Check the variables.
-
-    Args:
-        environment: The process's variables.
-        traced: There are spans. Without, there is no content either.
-
-    Raises:
-        ValueError: A variable has a value that is not known; it says which are.
-    """
-    if content_mode(environment).events and traced:
-        check_events(environment)
 
 
 def create_capture(
