@@ -9,7 +9,6 @@ https://platform.claude.com/docs/en/build-with-claude/prompt-caching
    are not in the next request, so the mark stays with the client's.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 from translators.anthropic_messages.content import Block
@@ -18,6 +17,7 @@ from translators.fidelity import ReportBuilder
 __all__ = ["fix_mark", "settle_marks"]
 
 _MOST = 4
+_MARK = "cache_control"
 
 
 def fix_mark(turns: list[Block], mark: Block | None) -> Block | None:
@@ -25,34 +25,39 @@ def fix_mark(turns: list[Block], mark: Block | None) -> Block | None:
     last: Block | None = turns[-1]["content"][-1] if turns else None
     if mark is None or last is None or last["type"] in ("thinking", "redacted_thinking"):
         return mark
-    last.setdefault("cache_control", mark)
+    last.setdefault(_MARK, mark)
     return None
 
 
 def settle_marks(body: dict[str, Any], report: ReportBuilder) -> None:
     """Make the marks of a request such as the API takes them."""
-    marked = [block for block in _blocks(body) if "cache_control" in block]
-    if "cache_control" in body:
+    marked = _marked(body)
+    if _MARK in body:
         marked.append(body)
+    if not marked:
+        return
     for block in marked[: max(len(marked) - _MOST, 0)]:
-        del block["cache_control"]
+        del block[_MARK]
         report.ignored("cache_control")
     lasting = False
     for block in reversed(marked[-_MOST:]):
-        mark: Block = block["cache_control"]
+        mark: Block = block[_MARK]
         if mark.get("ttl") == "1h":
             lasting = True
         elif lasting:
             report.emulated("cache_control")
-            block["cache_control"] = {**mark, "ttl": "1h"}
+            block[_MARK] = {**mark, "ttl": "1h"}
 
 
-def _blocks(body: dict[str, Any]) -> Iterator[Block]:
-    """Yield what can carry a mark, in the order of the prompt."""
-    yield from body.get("tools", ())
-    yield from body.get("system", ())
+def _marked(body: dict[str, Any]) -> list[Block]:
+    """Return what carries a mark, in the order of the prompt."""
+    marked = [
+        block for block in (*body.get("tools", ()), *body.get("system", ())) if _MARK in block
+    ]
     for turn in body["messages"]:
         for block in turn["content"]:
             if block["type"] == "tool_result":
-                yield from block.get("content", ())
-            yield block
+                marked += [part for part in block.get("content", ()) if _MARK in part]
+            if _MARK in block:
+                marked.append(block)
+    return marked

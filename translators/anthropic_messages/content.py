@@ -40,9 +40,9 @@ def text_blocks(text: str | None) -> list[Block]:
 
 
 def to_blocks(
-    content: Content | None, *, path: str, report: ReportBuilder, text_only: bool = False
+    content: Content | None, *, index: int, report: ReportBuilder, text_only: bool = False
 ) -> list[Block]:
-    """Return the blocks of a message's content; `path` is the message's.
+    """Return the blocks of the content of message number `index`.
 
     Raises:
         TranslationError: A part has no counterpart there.
@@ -50,8 +50,9 @@ def to_blocks(
     if content is None or isinstance(content, str):
         return text_blocks(content)
     blocks: list[Block] = []
-    for index, part in enumerate(content):
-        found = _part(part, path=f"{path}.content[{index}]", report=report, text_only=text_only)
+    for place, part in enumerate(content):
+        path = f"messages[{index}].content[{place}]"
+        found = _part(part, path=path, report=report, text_only=text_only)
         extra = part.model_extra or {}
         report.ignored_fields("messages[].content[]", extra, known=CACHE_FIELDS)
         if found and (mark := cache_mark(extra)):

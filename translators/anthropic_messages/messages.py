@@ -50,6 +50,8 @@ __all__ = ["Conversation", "to_conversation"]
 _NOT_REPORTED = CACHE_FIELDS | {"annotations", "citations"}
 """What is read elsewhere, and what our own answers carry and the model has no use for."""
 
+_READ_OF_ANSWERS = _NOT_REPORTED | REASONING_FIELDS
+
 
 class Conversation:
     """Collects the turns; `system` and `turns` are the result."""
@@ -72,27 +74,27 @@ class Conversation:
         Raises:
             TranslationError: It has no counterpart there.
         """
-        path = f"messages[{index}]"
-        answer = isinstance(message, AssistantMessage)
-        known = _NOT_REPORTED | REASONING_FIELDS if answer else _NOT_REPORTED
-        self._report.ignored_fields("messages[]", message.model_extra or {}, known=known)
+        if isinstance(message, AssistantMessage):
+            self._add_answer(message, index)
+            return
+        if extra := message.model_extra:
+            self._report.ignored_fields("messages[]", extra, known=_NOT_REPORTED)
         match message:
-            case AssistantMessage():
-                self._add_answer(message, path, index)
-                return
-            case InstructionMessage():
-                added = self._add_instruction(message, path)
             case UserMessage():
-                added = to_blocks(message.content, path=path, report=self._report)
+                added = to_blocks(message.content, index=index, report=self._report)
                 self._add_said(added)
+            case InstructionMessage():
+                added = self._add_instruction(message, index)
             case ToolMessage():
-                content = to_blocks(message.content, path=path, report=self._report)
-                added = self._add_result(message.tool_call_id, content, f"{path}.tool_call_id")
+                content = to_blocks(message.content, index=index, report=self._report)
+                path = f"messages[{index}].tool_call_id"
+                added = self._add_result(message.tool_call_id, content, path)
             case FunctionMessage():
-                content = text_blocks(message.content)
-                added = self._add_result(("function", message.name), content, f"{path}.name")
+                content, path = text_blocks(message.content), f"messages[{index}].name"
+                added = self._add_result(("function", message.name), content, path)
         report_name(message, self._report)
-        _mark(added, message.model_extra)
+        if extra:
+            _mark(added, extra)
 
     def end(self) -> None:
         """Say that there are no more messages.
@@ -116,8 +118,8 @@ class Conversation:
         if blocks and self._instructions:
             self._report.emulated("messages[].role")  # They will stand after the user's words.
 
-    def _add_instruction(self, message: InstructionMessage, path: str) -> list[Block]:
-        blocks = to_blocks(message.content, path=path, report=self._report, text_only=True)
+    def _add_instruction(self, message: InstructionMessage, index: int) -> list[Block]:
+        blocks = to_blocks(message.content, index=index, report=self._report, text_only=True)
         if not self.turns and not (self._said or self._blocks or self._results):
             self.system += blocks
         elif self._profile.late_system:
@@ -143,22 +145,31 @@ class Conversation:
         self._results.append(block)
         return [block]
 
-    def _add_answer(self, message: AssistantMessage, path: str, index: int) -> None:
+    def _add_answer(self, message: AssistantMessage, index: int) -> None:
+        extra, calls = message.model_extra, message.tool_calls or message.function_call
+        if extra:
+            self._report.ignored_fields("messages[]", extra, known=_READ_OF_ANSWERS)
         if message.audio is not None:
-            raise self._report.reject(f"{path}.audio", "Claude has no spoken answers.")
+            raise self._report.reject(f"messages[{index}].audio", "Claude has no spoken answers.")
         report_name(message, self._report)
-        blocks = to_blocks(message.content, path=path, report=self._report, text_only=True)
-        blocks += text_blocks(message.refusal)
-        thoughts = thoughts_of(message, self._report)
-        if not (blocks or message.tool_calls or message.function_call):
-            # An empty answer: the API refuses a turn without content, and one that ends with a
-            # thought.
-            if any(thoughts):
-                self._report_thoughts(message)
+        blocks = to_blocks(message.content, index=index, report=self._report, text_only=True)
+        if message.refusal is not None:
+            blocks += text_blocks(message.refusal)
+        if extra or calls:
+            thoughts = thoughts_of(message, self._report)
+            if not (blocks or calls):
+                # An empty answer: the API refuses a turn without content, and one that ends with
+                # a thought.
+                if any(thoughts):
+                    self._report_thoughts(message)
+                return
+            self._end_user_turn()
+            blocks = thoughts[0] + blocks + self._calls(message, index, thoughts[1:])
+            _mark(blocks, extra)
+        elif blocks:
+            self._end_user_turn()
+        else:
             return
-        self._end_user_turn()
-        blocks = thoughts[0] + blocks + self._calls(message, index, thoughts[1:])
-        _mark(blocks, message.model_extra)
         if not self.turns:
             self._open()
         if self.turns[-1]["role"] == "assistant":
