@@ -57,7 +57,9 @@ class CallIds:
 
     def unanswered(self) -> str | None:
         """Return the native id of a call that still waits, or None."""
-        return next((waiting[0] for waiting in self._open.values()), None)
+        if not self._open:
+            return None
+        return next(iter(self._open.values()))[0]
 
 
 def call_block(call: ToolCall, *, id: str, report: ReportBuilder) -> Block:

@@ -109,6 +109,8 @@ def _tools(
         budget=budget,
         report=report,
     )
+    if chat.web_search_options is None:
+        return tools
     names = [str(tool["name"]) for tool in tools]
     return tools + to_web_search(chat, profile=profile, names=names, report=report)
 

@@ -14,6 +14,9 @@ from translators.json import encode
 __all__ = ["open_root"]
 
 _UNIONS = ("allOf", "anyOf", "oneOf")
+_OPENED = frozenset({"$ref", *_UNIONS})
+"""Keywords that a root is opened for."""
+
 _MAX_DEPTH = 100
 _MAX_ENTRIES = 100_000
 """What may be said of the properties in all branches: references can make much of little."""
@@ -31,7 +34,7 @@ def open_root(schema: Block) -> tuple[Block, bool]:
         ValueError: It describes no object, a reference in it leads nowhere, or the unions at its
             root are too large.
     """
-    if not schema.keys() & {"$ref", *_UNIONS}:
+    if _OPENED.isdisjoint(schema):
         kind = schema.get("type", "object")
         if kind == "object":
             return (schema if "type" in schema else {"type": "object", **schema}), False
@@ -44,7 +47,7 @@ def open_root(schema: Block) -> tuple[Block, bool]:
     for part in _chain(schema, references):
         # What the root refers to is the root, too; the members of its unions are not.
         told = {**{name: part[name] for name in _UNIONS if name in part}, **told}
-        rest = part.keys() - {"$ref", *_UNIONS}
+        rest = part.keys() - _OPENED
         root = {**{name: part[name] for name in part if name in rest}, **root}
     said = _Properties(references).of(schema)
     properties = {name: _one_schema(entries) for name, entries in said.items()}

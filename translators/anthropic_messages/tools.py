@@ -64,10 +64,10 @@ def to_tools(
     tools: list[Block] = []
     for index, tool in enumerate(chat.tools or ()):
         if allowed is None or _plain_name(tool) in allowed:
-            tools.append(writer.tool(tool, f"tools[{index}]"))
+            tools.append(writer.tool(tool, index))
     for index, function in enumerate(chat.functions or ()):
         if allowed is None or function.name in allowed:
-            tools.append(writer.function(function, f"functions[{index}]", "functions[]"))
+            tools.append(writer.function(function, "functions[]", index))
     # A tool of the server's own is one, too.
     if not tools and called and chat.web_search_options is None:
         report.emulated("tools")
@@ -90,67 +90,80 @@ class _Writer:
         self._budget = budget
         self._report = report
 
-    def tool(self, tool: Tool, path: str) -> Block:
-        """Return a tool."""
+    def tool(self, tool: Tool, index: int) -> Block:
+        """Return tool number `index`."""
         if isinstance(tool, FunctionTool):
-            native = self.function(tool.function, f"{path}.function", "tools[].function")
+            native = self.function(tool.function, "tools[].function", index)
         elif isinstance(tool, CustomTool):
-            native = self._custom(tool, f"{path}.custom")
+            native = self._custom(tool, index)
         else:
             raise self._report.reject(
-                f"{path}.type", f"tools of type `{tool.type[:40]}` are not known."
+                f"tools[{index}].type", f"tools of type `{tool.type[:40]}` are not known."
             )
-        extra = tool.model_extra or {}
-        self._report.ignored_fields("tools[]", extra, known=CACHE_FIELDS)
-        if mark := cache_mark(extra):
-            native["cache_control"] = mark
+        if extra := tool.model_extra:
+            self._report.ignored_fields("tools[]", extra, known=CACHE_FIELDS)
+            _mark(native, extra)
         return native
 
-    def function(self, function: FunctionDefinition, path: str, general: str) -> Block:
-        """Return a function; `general` is `path` without its index."""
-        extra = function.model_extra or {}
-        self._report.ignored_fields(general, extra, known=CACHE_FIELDS)
-        native: Block = {"name": self._name(function.name, path, general)}
+    def function(self, function: FunctionDefinition, general: str, index: int) -> Block:
+        """Return a function; `general` is its path without the index."""
+        extra = function.model_extra
+        if extra:
+            self._report.ignored_fields(general, extra, known=CACHE_FIELDS)
+        native: Block = {"name": self._name(function.name, general, index)}
         if function.description:
             native["description"] = function.description
-        parameters = function.parameters or {"properties": {}}
-        native |= self._parameters(parameters, function, path, general)
-        if mark := cache_mark(extra):
-            native["cache_control"] = mark
+        self._add_parameters(native, function, general, index)
+        if extra:
+            _mark(native, extra)
         return native
 
-    def _parameters(
-        self, parameters: Block, function: FunctionDefinition, path: str, general: str
-    ) -> Block:
+    def _add_parameters(
+        self, native: Block, function: FunctionDefinition, general: str, index: int
+    ) -> None:
+        parameters = function.parameters or {"properties": {}}
         try:
             if function.strict and self._profile.structured_outputs:
                 strict = to_strict(parameters, arguments=True)
                 if strict is not None and self._budget.take(strict):
                     if strict.changed:
                         self._report.emulated(f"{general}.parameters")
-                    return {"input_schema": strict.schema, "strict": True}
+                    native["input_schema"], native["strict"] = strict.schema, True
+                    return
             if function.strict:
                 self._report.ignored(f"{general}.strict")
-            schema, changed = open_root(parameters)
+            native["input_schema"], changed = open_root(parameters)
         except ValueError as error:
-            raise self._report.reject(f"{path}.parameters", f"{error}.") from None
+            path = f"{_at(general, index)}.parameters"
+            raise self._report.reject(path, f"{error}.") from None
         if changed:
             self._report.emulated(f"{general}.parameters")
-        return {"input_schema": schema}
 
-    def _custom(self, tool: CustomTool, path: str) -> Block:
-        description = custom_description(tool, path=path, report=self._report)
-        native: Block = {"name": self._name(tool.custom.name, path, "tools[].custom")}
+    def _custom(self, tool: CustomTool, index: int) -> Block:
+        general = "tools[].custom"
+        description = custom_description(tool, path=_at(general, index), report=self._report)
+        native: Block = {"name": self._name(tool.custom.name, general, index)}
         if description:
             native["description"] = description
         return {**native, "input_schema": custom_schema()}
 
-    def _name(self, name: str, path: str, general: str) -> str:
+    def _name(self, name: str, general: str, index: int) -> str:
         native = encode_name(name, LEGAL_NAME)
         if len(native) > MAX_NAME:
             raise self._report.reject(
-                f"{path}.name", f"a name has at most {MAX_NAME} characters there."
+                f"{_at(general, index)}.name", f"a name has at most {MAX_NAME} characters there."
             )
         if native != name:
             self._report.emulated(f"{general}.name")
         return native
+
+
+def _mark(native: Block, extra: Block) -> None:
+    """Carry over the cache mark among a tool's unknown fields."""
+    if mark := cache_mark(extra):
+        native["cache_control"] = mark
+
+
+def _at(general: str, index: int) -> str:
+    """Return a path with its index."""
+    return general.replace("[]", f"[{index}]", 1)
