@@ -8,11 +8,12 @@ the usage chunk last with no choices.
 from collections.abc import Hashable
 from typing import Any
 
+from translators.fold import Fold
 from translators.json import encode
 from translators.protocol import Chunk, ResponseContext
 from translators.wire.response import FinishReason, Usage
 
-__all__ = ["ChunkBuilder", "completion"]
+__all__ = ["ChunkBuilder", "WholeBuilder", "completion"]
 
 
 _SUFFIXES = {
@@ -42,6 +43,11 @@ class ChunkBuilder:
 
         One of several choices keeps the id of the context, which is the same for all of them.
         """
+        self._base = encode(self._head(id, model, service_tier))[:-1]
+        index = self._context.choice or 0
+        self._prefix = self._base + b',"choices":[{"index":%d,"delta":' % index
+
+    def _head(self, id: str, model: str, service_tier: str | None) -> dict[str, Any]:
         head: dict[str, Any] = {
             "id": id if self._context.choice is None else self._context.id,
             "object": "chat.completion.chunk",
@@ -50,9 +56,7 @@ class ChunkBuilder:
         }
         if service_tier is not None:
             head["service_tier"] = service_tier
-        self._base = encode(head)[:-1]
-        index = self._context.choice or 0
-        self._prefix = self._base + b',"choices":[{"index":%d,"delta":' % index
+        return head
 
     @property
     def tool_count(self) -> int:
@@ -110,9 +114,11 @@ class ChunkBuilder:
         call = {"index": index, "id": id, "type": "custom", "custom": custom, **extra}
         return self.delta(tool_calls=[call])
 
-    def finish(self, reason: FinishReason) -> Chunk:
-        """Return the chunk that ends the choice."""
+    def finish(self, reason: FinishReason, **beside: Any) -> Chunk:
+        """Return the chunk that ends the choice; `beside` are further fields of the chunk."""
         tail = b'{},"logprobs":null,"finish_reason":' + encode(reason) + self._finish_suffix
+        if beside:
+            tail = tail[:-1] + b"," + encode(beside)[1:]
         return Chunk(self._prefix + tail, True)
 
     def usage(self, usage: Usage) -> list[Chunk]:
@@ -120,6 +126,74 @@ class ChunkBuilder:
         if not self._context.include_usage or self._context.choice is not None:
             return []
         return [Chunk(self._base + b',"choices":[],"usage":' + encode(usage) + b"}", False)]
+
+
+class WholeBuilder(ChunkBuilder):
+    """Adds up what the chunks of one answer would say, for a client that wants it whole.
+
+    It is told the same by the same translators, and `fold` is of one kind with it, so what is
+    streamed and what is not cannot differ; but no chunk is written as JSON and read again, which
+    would be half of what a whole answer costs. The chunks that it returns are empty.
+    """
+
+    __slots__ = ("_whole",)
+
+    def __init__(self, context: ResponseContext) -> None:
+        self._whole = Fold()
+        super().__init__(context)
+
+    def completion(self) -> bytes:
+        """Return the JSON of the completion, at its end.
+
+        Raises:
+            StreamTruncated: It has no finish reason.
+        """
+        return self._whole.completion()
+
+    def identify(self, id: str, model: str, *, service_tier: str | None = None) -> None:
+        """Set what the answer says of itself."""
+        self._whole.tell(self._head(id, model, service_tier))
+
+    def role(self) -> Chunk:
+        """Open the answer."""
+        return self._take({"role": "assistant", "content": "", "refusal": None})
+
+    def text(self, text: str) -> Chunk:
+        """Add to the content."""
+        return self._take({"content": text})
+
+    def delta(self, **fields: Any) -> Chunk:
+        """Add to other fields."""
+        return self._take(fields)
+
+    def logprobs(self, entries: list[dict[str, Any]]) -> Chunk:
+        """Add the probabilities of tokens."""
+        return self._take({}, logprobs={"content": entries, "refusal": None})
+
+    def tool_arguments(self, key: Hashable, text: str) -> Chunk:
+        """Add to the arguments of an open tool call."""
+        if self._context.legacy_functions:
+            return self.delta(function_call={"arguments": text})
+        call = {"index": self._tools[key], "function": {"arguments": text}}
+        return self._take({"tool_calls": [call]})
+
+    def finish(self, reason: FinishReason, **beside: Any) -> Chunk:
+        """End the choice."""
+        self._whole.tell(beside)
+        return self._take({}, finish_reason=reason)
+
+    def usage(self, usage: Usage) -> list[Chunk]:
+        """Take the token counts, which a whole answer always carries."""
+        if self._context.choice is None:
+            self._whole.tell({"usage": usage})
+        return []
+
+    def _take(self, delta: dict[str, Any], **more: Any) -> Chunk:
+        self._whole.take({"index": self._context.choice or 0, "delta": delta, **more})
+        return _TAKEN
+
+
+_TAKEN = Chunk(b"", True)
 
 
 def completion(

@@ -56,10 +56,18 @@ class Fold:
         """Take the next chunk, as its JSON."""
         chunk: JSONObject = msgspec.json.decode(data)
         for part in cast("list[JSONObject]", chunk.pop("choices")):
-            self.size += _add_choice(self._choices, part)
+            self.take(part)
             if part.get("logprobs"):
                 self.size += len(data)
-        for key, value in chunk.items():
+        self.tell(chunk)
+
+    def take(self, part: JSONObject) -> None:
+        """Take what a chunk has among its `choices`; it is not changed."""
+        self.size += _add_choice(self._choices, part)
+
+    def tell(self, fields: JSONObject) -> None:
+        """Take what a chunk has beside its `choices`."""
+        for key, value in fields.items():
             if value is not None:
                 self.size += 0 if key in self._head else len(key) + _ENTRY
                 self._head[key] = value
@@ -147,10 +155,12 @@ def _merge_list(target: list[Any], entries: list[Any]) -> int:
     size = 0
     for entry in entries:
         if not isinstance(entry, dict) or "index" not in entry:
-            target.append(entry)
-            size += len(encode(entry))
+            data = encode(entry)
+            # A copy: what is taken is not ours, and what follows may be merged into the entry.
+            target.append(msgspec.json.decode(data))
+            size += len(data)
             continue
-        fields = cast("JSONObject", entry)
+        fields = dict(cast("JSONObject", entry))
         index = cast("int", fields.pop("index"))
         if index > MOST_ENTRIES:
             raise ValueError("the index of an entry is larger than that of any answer")

@@ -12,10 +12,10 @@ from translators.anthropic_messages.errors import error_from_event
 from translators.anthropic_messages.events import Delta, Event, Message, decode_message
 from translators.anthropic_messages.stream import AnthropicMessagesStream
 from translators.anthropic_messages.web_search import may_pause
+from translators.chunks import WholeBuilder
 from translators.errors import ProviderError
-from translators.fold import fold
 from translators.json import encode
-from translators.protocol import Chunk, Completion, HttpRequest, ResponseContext
+from translators.protocol import Completion, HttpRequest, ResponseContext
 from translators.sse import ServerSentEvent
 
 __all__ = ["join", "play", "rest_of", "to_completion"]
@@ -29,12 +29,12 @@ def to_completion(native: bytes, context: ResponseContext) -> Completion:
     Raises:
         ProviderError: It is not an answer of the Messages API, or it is an error.
     """
-    stream = AnthropicMessagesStream(context)
-    chunks: list[Chunk] = []
+    whole = WholeBuilder(context)
+    stream = AnthropicMessagesStream(context, chunks=whole)
     for event in play(_message(native)):
-        chunks += stream.handle(event)
-    chunks += stream.end()
-    return Completion(fold(chunk.data for chunk in chunks), stream.outcome)
+        stream.handle(event)
+    stream.end()
+    return Completion(whole.completion(), stream.outcome)
 
 
 def join(natives: Sequence[bytes], context: ResponseContext, request: HttpRequest) -> Completion:
@@ -43,12 +43,12 @@ def join(natives: Sequence[bytes], context: ResponseContext, request: HttpReques
     Raises:
         ProviderError: One is not an answer of the Messages API, or an error, or the last paused.
     """
-    stream = AnthropicMessagesStream(context, request)
-    chunks: list[Chunk] = []
+    whole = WholeBuilder(context)
+    stream = AnthropicMessagesStream(context, request, chunks=whole)
     for native in natives:
-        chunks += _feed(stream, native)
-        chunks += stream.end()
-    return Completion(fold(chunk.data for chunk in chunks), stream.outcome)
+        _feed(stream, native)
+        stream.end()
+    return Completion(whole.completion(), stream.outcome)
 
 
 def rest_of(native: bytes, request: HttpRequest) -> HttpRequest | None:
@@ -82,18 +82,16 @@ class _Blocks(msgspec.Struct):
     content: list[msgspec.Raw]
 
 
-def _feed(stream: AnthropicMessagesStream, native: bytes) -> list[Chunk]:
+def _feed(stream: AnthropicMessagesStream, native: bytes) -> None:
     """Play an answer to a stream that keeps the blocks, for what there is of it is sent back."""
     message = _message(native)
     raw = msgspec.json.decode(native, type=_Blocks).content
-    chunks: list[Chunk] = []
     for event in play(message):
         if event.type == "content_block_start" and event.index is not None:
             begun = {"type": event.type, "index": event.index, "content_block": raw[event.index]}
-            chunks += stream.feed(ServerSentEvent(b"", encode(begun)))
+            stream.feed(ServerSentEvent(b"", encode(begun)))
         else:
-            chunks += stream.handle(event)
-    return chunks
+            stream.handle(event)
 
 
 def _message(native: bytes) -> Message:

@@ -61,11 +61,17 @@ class AnthropicMessagesStream:
         *("follow_up", "outcome"),
     )
 
-    def __init__(self, context: ResponseContext, request: HttpRequest | None = None) -> None:
+    def __init__(
+        self,
+        context: ResponseContext,
+        request: HttpRequest | None = None,
+        *,
+        chunks: ChunkBuilder | None = None,
+    ) -> None:
         self.outcome = Outcome()
         self.follow_up: HttpRequest | None = None
         self._context = context
-        self._chunks = ChunkBuilder(context)
+        self._chunks = chunks or ChunkBuilder(context)
         self._open: dict[int | None, OpenBlock] = {}
         # How many blocks have begun: an index may come again, in another block.
         self._begun = 0
@@ -312,6 +318,8 @@ class AnthropicMessagesStream:
         return "stop" if reason == "tool_calls" else reason
 
     def _count(self, counts: UsageCounts | None) -> None:
+        if counts is None:
+            return
         self._counts = merge_counts(self._counts, counts)
         self.outcome.usage = add_usage(self._earlier, to_usage(self._counts))
 

@@ -4,7 +4,7 @@ https://platform.claude.com/docs/en/api/messages, `anthropic-version` 2026-10-21
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from translators.anthropic_messages.models import ModelProfile, profile_of
@@ -63,8 +63,7 @@ class AnthropicMessagesTranslator:
         Raises:
             ProviderError: The answer is not what the API promises.
         """
-        # A whole answer always carries its usage.
-        return to_completion(native, replace(context, include_usage=True))
+        return to_completion(native, context)
 
     def follow_up(self, request: HttpRequest, native: bytes) -> HttpRequest | None:
         """Return the request for the rest of an answer that paused; None where it is whole."""
@@ -78,7 +77,7 @@ class AnthropicMessagesTranslator:
         Raises:
             ProviderError: It is not what the API promises.
         """
-        return join(natives, replace(context, include_usage=True), request)
+        return join(natives, context, request)
 
     def stream(
         self, context: ResponseContext, request: HttpRequest | None = None

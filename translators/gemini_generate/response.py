@@ -6,11 +6,11 @@ several requests are the events of one stream: what is streamed and what is not 
 
 from collections.abc import Sequence
 
+from translators.chunks import WholeBuilder
 from translators.errors import ProviderError, StreamTruncated
-from translators.fold import fold
 from translators.gemini_generate.events import decode_answer
 from translators.gemini_generate.stream import GeminiGenerateStream
-from translators.protocol import Chunk, Completion, HttpRequest, ResponseContext
+from translators.protocol import Completion, HttpRequest, ResponseContext
 
 __all__ = ["join", "rest_of", "to_completion"]
 
@@ -23,7 +23,7 @@ def to_completion(native: bytes, context: ResponseContext) -> Completion:
     Raises:
         ProviderError: It is not an answer of the Gemini API, or it is an error.
     """
-    return _played([native], GeminiGenerateStream(context))
+    return _played([native], context, None)
 
 
 def join(natives: Sequence[bytes], context: ResponseContext, request: HttpRequest) -> Completion:
@@ -32,7 +32,7 @@ def join(natives: Sequence[bytes], context: ResponseContext, request: HttpReques
     Raises:
         ProviderError: One is not an answer of the Gemini API, or an error, or the last is no end.
     """
-    return _played(natives, GeminiGenerateStream(context, request))
+    return _played(natives, context, request)
 
 
 def rest_of(native: bytes, request: HttpRequest) -> HttpRequest | None:
@@ -51,13 +51,16 @@ def rest_of(native: bytes, request: HttpRequest) -> HttpRequest | None:
     return stream.follow_up
 
 
-def _played(natives: Sequence[bytes], stream: GeminiGenerateStream) -> Completion:
-    chunks: list[Chunk] = []
+def _played(
+    natives: Sequence[bytes], context: ResponseContext, request: HttpRequest | None
+) -> Completion:
+    whole = WholeBuilder(context)
+    stream = GeminiGenerateStream(context, request, chunks=whole)
     try:
         for native in natives:
-            chunks += stream.handle(decode_answer(native))
-            chunks += stream.end()
-        return Completion(fold(chunk.data for chunk in chunks), stream.outcome)
+            stream.handle(decode_answer(native))
+            stream.end()
+        return Completion(whole.completion(), stream.outcome)
     except StreamTruncated:
         raise ProviderError(
             "The provider sent an answer without a finish reason.", kind="protocol"

@@ -76,10 +76,16 @@ class GeminiGenerateStream:
         *("_sources", "_started", "_starts", "_texts", "outcome"),
     )
 
-    def __init__(self, context: ResponseContext, request: HttpRequest | None = None) -> None:
+    def __init__(
+        self,
+        context: ResponseContext,
+        request: HttpRequest | None = None,
+        *,
+        chunks: ChunkBuilder | None = None,
+    ) -> None:
         self.outcome = CountedOutcome()
         self._context = context
-        self._chunks = ChunkBuilder(context)
+        self._chunks = chunks or ChunkBuilder(context)
         self._started = False
         self._refused: PromptFeedback | None = None
         self._finish_message: str | None = None

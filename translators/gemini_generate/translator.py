@@ -4,7 +4,7 @@ https://ai.google.dev/api/generate-content
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from translators.gemini_generate.content import is_native_address
 from translators.gemini_generate.request import to_native
@@ -48,8 +48,7 @@ class GeminiGenerateTranslator:
         Raises:
             ProviderError: The answer is not what the API promises.
         """
-        # A whole answer always carries its usage.
-        return to_completion(native, replace(context, include_usage=True))
+        return to_completion(native, context)
 
     def follow_up(self, request: HttpRequest, native: bytes) -> HttpRequest | None:
         """Return the request for the rest of an answer that ended with `CONTINUATION`."""
@@ -63,7 +62,7 @@ class GeminiGenerateTranslator:
         Raises:
             ProviderError: It is not what the API promises.
         """
-        return join(natives, replace(context, include_usage=True), request)
+        return join(natives, context, request)
 
     def stream(
         self, context: ResponseContext, request: HttpRequest | None = None

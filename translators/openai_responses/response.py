@@ -4,7 +4,7 @@ The last event of a stream holds the whole answer, so the answer is that event, 
 cannot differ.
 """
 
-from translators.fold import fold
+from translators.chunks import WholeBuilder
 from translators.openai_responses.errors import broken
 from translators.openai_responses.events import Response, decode_as
 from translators.openai_responses.stream import OpenAIResponsesStream
@@ -22,6 +22,8 @@ def to_completion(native: bytes, context: ResponseContext) -> Completion:
     response = decode_as(Response, native)
     if response.output is None and response.error is None:
         raise broken("something that is no answer of the Responses API")
-    stream = OpenAIResponsesStream(context)
-    chunks = stream.end_with(response) + stream.end()
-    return Completion(fold(chunk.data for chunk in chunks), stream.outcome)
+    whole = WholeBuilder(context)
+    stream = OpenAIResponsesStream(context, chunks=whole)
+    stream.end_with(response)
+    stream.end()
+    return Completion(whole.completion(), stream.outcome)

@@ -16,7 +16,6 @@ import msgspec
 
 from translators.chunks import ChunkBuilder
 from translators.errors import ProviderError, StreamTruncated
-from translators.json import encode
 from translators.openai_responses.errors import broken, failure
 from translators.openai_responses.events import (
     Call,
@@ -65,10 +64,10 @@ class OpenAIResponsesStream:
         *("_started", "_thoughts", "outcome"),
     )
 
-    def __init__(self, context: ResponseContext) -> None:
+    def __init__(self, context: ResponseContext, *, chunks: ChunkBuilder | None = None) -> None:
         self.outcome = Outcome()
         self._context = context
-        self._chunks = ChunkBuilder(context)
+        self._chunks = chunks or ChunkBuilder(context)
         self._thoughts = Thoughts(self._chunks)
         self._said = Said(self._chunks, self._thoughts)
         self._started = self._done = False
@@ -117,11 +116,8 @@ class OpenAIResponsesStream:
         reason = self.outcome.finish_reason
         if not self._done or reason is None:
             raise StreamTruncated("The provider's answer stopped before its end.")
-        finish = self._chunks.finish(cast("FinishReason", reason))
-        if self._moderation is not None:
-            told = b',"moderation":' + encode(self._moderation) + b"}"
-            finish = Chunk(finish.data[:-1] + told, finish.payload)
-        chunks = [finish]
+        beside = {} if self._moderation is None else {"moderation": self._moderation}
+        chunks = [self._chunks.finish(cast("FinishReason", reason), **beside)]
         if self.outcome.usage is not None:
             chunks += self._chunks.usage(self.outcome.usage)
         return chunks

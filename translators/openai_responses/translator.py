@@ -4,7 +4,7 @@ https://developers.openai.com/api/reference/resources/responses
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from translators.openai_responses.request import OpenAIResponsesOptions, to_native
 from translators.openai_responses.response import to_completion
@@ -43,8 +43,7 @@ class OpenAIResponsesTranslator:
         Raises:
             ProviderError: The answer is not what the API promises.
         """
-        # A whole answer always carries its usage.
-        return to_completion(native, replace(context, include_usage=True))
+        return to_completion(native, context)
 
     def follow_up(self, request: HttpRequest, native: bytes) -> HttpRequest | None:
         """Return None: every answer is whole."""
