@@ -20,6 +20,7 @@ from translators.fidelity import ReportBuilder
 from translators.functions import custom_description, custom_schema
 from translators.gemini_generate.models import ModelProfile
 from translators.gemini_generate.names import MAX_LENGTH, encode_name
+from translators.gemini_generate.plain import is_plain
 from translators.gemini_generate.schema import to_schema
 from translators.wire.request import (
     ChatCompletionRequest,
@@ -45,7 +46,7 @@ def to_tools(
     """
     functions = [_tool(tool, index, report) for index, tool in enumerate(chat.tools or ())]
     functions += [
-        _function(function, f"functions[{index}]", "functions[]", report)
+        _function(function, "functions[]", index, report)
         for index, function in enumerate(chat.functions or ())
     ]
     if (told := _only(chat, profile, report)) is not None:
@@ -164,45 +165,58 @@ def _functions(chat: ChatCompletionRequest) -> Iterator[FunctionDefinition]:
 
 
 def _tool(tool: Tool, index: int, report: ReportBuilder) -> _Object:
-    path = f"tools[{index}]"
-    report.ignored_fields("tools[]", tool.model_extra or {})
+    if extra := tool.model_extra:
+        report.ignored_fields("tools[]", extra)
     if isinstance(tool, FunctionTool):
-        return _function(tool.function, f"{path}.function", "tools[].function", report)
+        return _function(tool.function, "tools[].function", index, report)
     if isinstance(tool, CustomTool):
-        return _custom(tool, f"{path}.custom", report)
-    raise report.reject(f"{path}.type", f"tools of type `{tool.type[:40]}` are not known.")
+        return _custom(tool, index, report)
+    raise report.reject(f"tools[{index}].type", f"tools of type `{tool.type[:40]}` are not known.")
 
 
 def _function(
-    function: FunctionDefinition, path: str, general: str, report: ReportBuilder
+    function: FunctionDefinition, general: str, index: int, report: ReportBuilder
 ) -> _Object:
-    report.ignored_fields(general, function.model_extra or {})
-    native: _Object = {"name": _name(function.name, path, general, report)}
+    """Return function number `index`; `general` is its path without that."""
+    if extra := function.model_extra:
+        report.ignored_fields(general, extra)
+    native: _Object = {"name": _name(function.name, general, index, report)}
     if function.description:
         native["description"] = function.description
-    if function.parameters:
-        native["parametersJsonSchema"] = to_schema(
-            function.parameters,
-            path=f"{path}.parameters",
-            general=f"{general}.parameters",
-            report=report,
-            root_is_object=True,
-        )
+    if not (parameters := function.parameters):
+        return native
+    if is_plain(parameters):
+        native["parametersJsonSchema"] = parameters
+        return native
+    native["parametersJsonSchema"] = to_schema(
+        parameters,
+        path=f"{_at(general, index)}.parameters",
+        general=f"{general}.parameters",
+        report=report,
+        root_is_object=True,
+    )
     return native
 
 
-def _custom(tool: CustomTool, path: str, report: ReportBuilder) -> _Object:
-    description = custom_description(tool, path=path, report=report)
-    native: _Object = {"name": _name(tool.custom.name, path, "tools[].custom", report)}
+def _custom(tool: CustomTool, index: int, report: ReportBuilder) -> _Object:
+    general = "tools[].custom"
+    description = custom_description(tool, path=_at(general, index), report=report)
+    native: _Object = {"name": _name(tool.custom.name, general, index, report)}
     if description:
         native["description"] = description
     return {**native, "parametersJsonSchema": custom_schema()}
 
 
-def _name(name: str, path: str, general: str, report: ReportBuilder) -> str:
+def _name(name: str, general: str, index: int, report: ReportBuilder) -> str:
     native = encode_name(name)
     if len(native) > MAX_LENGTH:
-        raise report.reject(f"{path}.name", f"a name has at most {MAX_LENGTH} characters there.")
+        path = f"{_at(general, index)}.name"
+        raise report.reject(path, f"a name has at most {MAX_LENGTH} characters there.")
     if native != name:
         report.emulated(f"{general}.name")
     return native
+
+
+def _at(general: str, index: int) -> str:
+    """Return a path with its index."""
+    return general.replace("[]", f"[{index}]", 1)
