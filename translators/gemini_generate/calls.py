@@ -97,6 +97,8 @@ class Calls:
 
     def take(self) -> list[Part]:
         """Return the results of the calls, in the calls' order, and forget both."""
+        if not self._open:
+            return []
         results = [call.result for call in self._open if call.result is not None]
         self._open = [call for call in self._open if call.result is None]
         return results

@@ -67,7 +67,7 @@ def text_parts(text: str | None) -> list[Part]:
 def to_parts(
     content: Content | None,
     *,
-    path: str,
+    index: int,
     report: ReportBuilder,
     text_only: bool = False,
     resolution: bool = False,
@@ -76,7 +76,7 @@ def to_parts(
 
     Args:
         content: The message's.
-        path: The message's.
+        index: The message's number.
         report: Where to say what was not carried over.
         text_only: Whether its role allows nothing else.
         resolution: Whether the model takes a resolution for each part.
@@ -87,8 +87,8 @@ def to_parts(
     if content is None or isinstance(content, str):
         return text_parts(content)
     parts: list[Part] = []
-    for index, part in enumerate(content):
-        at = f"{path}.content[{index}]"
+    for place, part in enumerate(content):
+        at = f"messages[{index}].content[{place}]"
         found = _part(part, path=at, report=report, text_only=text_only)
         report.ignored_fields("messages[].content[]", part.model_extra or {})
         if isinstance(part, ImagePart):

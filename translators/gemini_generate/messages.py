@@ -69,24 +69,23 @@ class Conversation:
         Raises:
             TranslationError: It has no counterpart there.
         """
-        path = f"messages[{index}]"
-        extra = message.model_extra or {}
-        known = _READ if isinstance(message, AssistantMessage) else _NOT_REPORTED
-        self._report.ignored_fields("messages[]", extra, known=known)
+        if extra := message.model_extra:
+            known = _READ if isinstance(message, AssistantMessage) else _NOT_REPORTED
+            self._report.ignored_fields("messages[]", extra, known=known)
         match message:
-            case AssistantMessage():
-                self._add_answer(message, path, index)
-            case InstructionMessage():
-                self._add_instruction(message, path)
             case UserMessage():
                 self._said = True
-                self._parts += self._read(message, path)
+                self._parts += self._read(message, index)
+            case AssistantMessage():
+                self._add_answer(message, index)
+            case InstructionMessage():
+                self._add_instruction(message, index)
             case ToolMessage():
-                parts = self._read(message, path)
-                self._add_result(message.tool_call_id, parts, f"{path}.tool_call_id")
+                parts, path = self._read(message, index), f"messages[{index}].tool_call_id"
+                self._add_result(message.tool_call_id, parts, path)
             case FunctionMessage():
-                parts = text_parts(message.content)
-                self._add_result(("function", message.name), parts, f"{path}.name")
+                parts, path = text_parts(message.content), f"messages[{index}].name"
+                self._add_result(("function", message.name), parts, path)
         report_name(message, self._report)
 
     def end(self) -> None:
@@ -102,13 +101,13 @@ class Conversation:
         if self.contents[-1]["role"] == "model" and not self._profile.prefill:
             raise cannot_continue(self._report)
 
-    def _read(self, message: UserMessage | ToolMessage, path: str) -> list[Part]:
+    def _read(self, message: UserMessage | ToolMessage, index: int) -> list[Part]:
         return to_parts(
-            message.content, path=path, report=self._report, resolution=self._profile.third
+            message.content, index=index, report=self._report, resolution=self._profile.third
         )
 
-    def _add_instruction(self, message: InstructionMessage, path: str) -> None:
-        parts = to_parts(message.content, path=path, report=self._report, text_only=True)
+    def _add_instruction(self, message: InstructionMessage, index: int) -> None:
+        parts = to_parts(message.content, index=index, report=self._report, text_only=True)
         if not self.contents and not (self._said or self._parts):
             self.system += parts
             return
@@ -124,19 +123,26 @@ class Conversation:
             raise result_without_call(path, self._report)
         self._parts += beside
 
-    def _add_answer(self, message: AssistantMessage, path: str, index: int) -> None:
+    def _add_answer(self, message: AssistantMessage, index: int) -> None:
         if message.audio is not None:
-            raise self._report.reject(f"{path}.audio", "Gemini does not keep spoken answers.")
-        signatures = Signatures(message, self._report, server_tools=self._server_tools)
-        parts = to_parts(message.content, path=path, report=self._report)
-        parts += text_parts(message.refusal)
-        if signatures.text is not None:
+            path = f"messages[{index}].audio"
+            raise self._report.reject(path, "Gemini does not keep spoken answers.")
+        extra, calls = message.model_extra, message.tool_calls or message.function_call
+        signatures = None
+        if extra or calls:
+            signatures = Signatures(message, self._report, server_tools=self._server_tools)
+        parts = to_parts(message.content, index=index, report=self._report)
+        if message.refusal is not None:
+            parts += text_parts(message.refusal)
+        if signatures is not None and signatures.text is not None:
             self._sign(parts, signatures.text)
-        parts += self._images(message, path)
-        if not (parts or message.tool_calls or message.function_call):
+        if extra:
+            parts += self._images(extra, index)
+        if not (parts or calls):
             return  # An empty answer: the API refuses a content without parts.
         self._end_user_content()
-        parts += self._calls.parts(message, index, signatures)
+        if calls and signatures is not None:
+            parts += self._calls.parts(message, index, signatures)
         if not self.contents:
             self._open()
         if self.contents[-1]["role"] == "model":
@@ -144,12 +150,12 @@ class Conversation:
         else:
             self.contents.append({"role": "model", "parts": parts})
 
-    def _images(self, message: AssistantMessage, path: str) -> list[Part]:
+    def _images(self, extra: dict[str, Any], index: int) -> list[Part]:
         """Return the images of an answer, in the form in which we gave them."""
         parts: list[Part] = []
-        images = (message.model_extra or {}).get("images")
+        images = extra.get("images")
         for number, entry in enumerate(cast("list[Any]", images) if _is_list(images) else ()):
-            at = f"{path}.images[{number}].image_url.url"
+            at = f"messages[{index}].images[{number}].image_url.url"
             image = cast("dict[str, Any]", entry).get("image_url") if _is_object(entry) else None
             url = cast("dict[str, Any]", image).get("url") if _is_object(image) else None
             if not isinstance(url, str):

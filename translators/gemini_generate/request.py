@@ -4,6 +4,7 @@ https://ai.google.dev/api/generate-content
 """
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -72,11 +73,12 @@ def to_native(
         "serviceTier": parameters.to_service_tier(chat.service_tier, report),
     }
     body = {name: value for name, value in optional.items() if value}
-    request = HttpRequest(_path(model, api_version, chat.stream), body)
+    request = HttpRequest(_path(model, api_version, bool(chat.stream)), body)
     return Translated(request, report.build(), choices=choices, contract=contract)
 
 
-def _path(model: str, api_version: str, stream: bool | None) -> str:
+@lru_cache(maxsize=256)
+def _path(model: str, api_version: str, stream: bool) -> str:
     """Return the path; a streamed answer without `alt=sse` would be one JSON array."""
     collection, slash, name = model.rpartition("/")
     if slash and collection in ("models", "tunedModels"):
