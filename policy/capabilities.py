@@ -18,7 +18,7 @@ from translators.wire.content import (
 )
 from translators.wire.request import ChatCompletionRequest, CustomTool
 
-__all__ = ["ALIASES", "VOCABULARY", "canonical", "required_by"]
+__all__ = ["ALIASES", "NEEDING", "VOCABULARY", "canonical", "required_by"]
 
 VOCABULARY: Mapping[str, str] = MappingProxyType(
     {
@@ -63,17 +63,28 @@ def required_by(chat: ChatCompletionRequest) -> Mapping[str, str]:
         _add_tools(chat, needs)
     _add_answer(chat, needs)
     _add_modalities(chat, needs)
-    # Every message of a long conversation comes by here: no path is written out in vain.
+    # Every message of a long conversation comes by here: no path is written out in vain, and what
+    # most of them are is asked first.
     for index, message in enumerate(chat.messages):
-        capability = _NEEDED_BY_ROLE.get(message.role)
-        if capability is not None and capability not in needs:
-            needs[capability] = f"messages[{index}]"
         if message.role == "assistant":
-            _add_assistant(message, index, needs)
+            if message.tool_calls or message.function_call or message.audio is not None:
+                _add_assistant(message, index, needs)
+        elif message.role != "user":
+            capability = _NEEDED_BY_ROLE[message.role]
+            if capability not in needs:
+                needs[capability] = f"messages[{index}]"
         if message.content.__class__ is list:
             _add_parts(message, index, needs)
     return needs
 
+
+NEEDING: frozenset[str] = frozenset(
+    {
+        *("stream", "tools", "functions", "response_format", "n", "logprobs", "top_logprobs"),
+        *("reasoning_effort", "modalities", "audio", "web_search_options"),
+    }
+)
+"""The parameters that may need something."""
 
 _NEEDED_BY_ROLE: Mapping[str, str] = {
     "system": "system_prompts",

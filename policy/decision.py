@@ -7,7 +7,7 @@ from typing import Final, Literal
 from policy.capabilities import required_by
 from policy.personas import with_parameters
 from policy.providers import Target
-from policy.schema import Candidate, Policy
+from policy.schema import Candidate, Policy, Shortlist
 from policy.spelling import did_you_mean
 from translators.errors import NoProvider, UnknownPersona
 from translators.wire.request import ChatCompletionRequest
@@ -118,8 +118,14 @@ def weigh(
         UnknownPersona: `model` names none.
     """
     name = chat.model
-    candidates = _candidates(name, policy)
+    shortlist = policy.shortlists.get(name) or _direct(name, policy)
+    candidates = shortlist.candidates
     required = _required(chat, policy)
+    if not held and shortlist.shared.issuperset(required) and _all_can(shortlist, availability):
+        # Nearly always: nobody has to be looked at one by one.
+        targets = shortlist.targets
+        reason = _reason(name, targets, candidates, policy)
+        return Decision(name, targets, reason, required=required, candidates=candidates)
     needed = frozenset(required)
     qualified: list[Target] = []
     rejected: list[Rejection] = []
@@ -155,16 +161,9 @@ def _reason(
     return "the best preference that qualifies"
 
 
-def _candidates(name: str, policy: Policy) -> tuple[Candidate, ...]:
-    """Return who may serve a model, best first, with the last resort of a persona.
-
-    Raises:
-        UnknownPersona: The policy does not have it.
-    """
-    if name not in policy.personas:
-        return _direct(name, policy)
-    candidates, last = policy.candidates[name], policy.last_resort
-    return candidates if last is None or _holds(candidates, last) else (*candidates, last)
+def _all_can(shortlist: Shortlist, availability: Mapping[str, str | None]) -> bool:
+    """Whether all who may serve can be used now."""
+    return all(availability.get(target.provider) is None for target in shortlist.targets)
 
 
 def _required(chat: ChatCompletionRequest, policy: Policy) -> dict[str, str]:
@@ -173,16 +172,12 @@ def _required(chat: ChatCompletionRequest, policy: Policy) -> dict[str, str]:
     required: dict[str, str] = {}
     if persona is not None:
         required.update(persona.needs)
-        if persona.parameters:
+        if persona.defaults_need:
             # A default can need something, too: a persona of JSON answers needs `json_mode`.
             chat = with_parameters(chat, persona)
     for capability, path in required_by(chat).items():
         required.setdefault(capability, path)
     return required
-
-
-def _holds(candidates: tuple[Candidate, ...], last: Candidate) -> bool:
-    return any(c.target.provider == last.target.provider for c in candidates)
 
 
 def _reject(
@@ -203,8 +198,8 @@ def _reject(
     return Rejection(target.provider, target.model, "missing_capabilities", missing, detail)
 
 
-def _direct(name: str, policy: Policy) -> tuple[Candidate, ...]:
-    """Return the candidate for `provider/model`.
+def _direct(name: str, policy: Policy) -> Shortlist:
+    """Return the only candidate for `provider/model`.
 
     Raises:
         UnknownPersona: The name is not of that form, or the policy does not allow it.
@@ -212,7 +207,7 @@ def _direct(name: str, policy: Policy) -> tuple[Candidate, ...]:
     provider, slash, model = name.partition("/")
     if slash and model and provider in policy.providers:
         if policy.allow_direct_models:
-            return (policy.candidate(provider, model),)
+            return Shortlist((policy.candidate(provider, model),))
         hint = (
             "Models can be named directly only where the policy says `allow_direct_models: true`."
         )

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from policy.caching import CacheRule, ResponseCacheRow
+from policy.capabilities import NEEDING
 from policy.live_gate_rules import LiveGateRules
 from policy.media import MediaRules
 from policy.parameters import checked_parameters
@@ -42,6 +43,7 @@ __all__ = [
     "ProviderRow",
     "ReasoningStoreRow",
     "ResponseCacheRow",
+    "Shortlist",
     "Target",
     "Timeouts",
     "TracingRules",
@@ -136,6 +138,11 @@ class Persona(Row):
         return InstructionMessage(role="system", content=self.system_prompt)
 
     @cached_property
+    def defaults_need(self) -> bool:
+        """Whether one of its parameters may need something of a provider."""
+        return not NEEDING.isdisjoint(self.parameters)
+
+    @cached_property
     def needs(self) -> Mapping[str, str]:
         """What a provider must be able to do whatever the request, each with the reason."""
         needs = dict.fromkeys(self.requires, "the persona requires it")
@@ -190,6 +197,24 @@ class Candidate:
 
     target: Target
     capabilities: frozenset[str]
+
+
+class Shortlist:
+    """Who may serve a persona, or a model that was named directly, best first.
+
+    Attributes:
+        candidates: All of them, with the last resort.
+        targets: Theirs.
+        shared: What all of them can do.
+    """
+
+    __slots__ = ("candidates", "shared", "targets")
+
+    def __init__(self, candidates: tuple[Candidate, ...]) -> None:
+        self.candidates = candidates
+        self.targets = tuple(candidate.target for candidate in candidates)
+        first, *others = candidates
+        self.shared = first.capabilities.intersection(*(one.capabilities for one in others))
 
 
 class Policy(Row):
@@ -254,6 +279,16 @@ class Policy(Row):
             for name, persona in self.personas.items()
         }
 
+    @cached_property
+    def shortlists(self) -> Mapping[str, Shortlist]:
+        """Who may serve each persona, with the default provider as its last resort."""
+        last = self.last_resort
+        rows = self.candidates.items()
+        return {
+            name: Shortlist(row if last is None or _has(row, last) else (*row, last))
+            for name, row in rows
+        }
+
     def reaches(self, provider: str) -> bool:
         """Return whether any request may go to a provider."""
         named = (c.target.provider for row in self.candidates.values() for c in row)
@@ -268,3 +303,7 @@ class Policy(Row):
     def last_resort(self) -> Candidate | None:
         """The default provider as a candidate."""
         return None if self.default_provider is None else self.candidate(self.default_provider)
+
+
+def _has(candidates: tuple[Candidate, ...], last: Candidate) -> bool:
+    return any(c.target.provider == last.target.provider for c in candidates)

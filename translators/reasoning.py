@@ -45,7 +45,7 @@ def bare_calls(messages: Iterable[Message]) -> list[str]:
     """Return the ids of the calls that came back without any reasoning, in their order."""
     bare: dict[str, bool] = {}
     for message in messages:
-        if isinstance(message, AssistantMessage) and message.tool_calls:
+        if message.role == "assistant" and message.tool_calls:
             own = _has_own(message, message.tool_calls)
             for call in message.tool_calls:
                 bare[call.id] = not (own or call.id in bare)
@@ -79,8 +79,12 @@ def restore(
 
 def has_reasoning(chat: ChatCompletionRequest) -> bool:
     """Whether `chat` brings back what a provider may have signed."""
-    answers = (message for message in chat.messages if isinstance(message, AssistantMessage))
-    return any(_has_own(answer, answer.tool_calls or []) for answer in answers)
+    for message in chat.messages:
+        if message.role == "assistant":
+            calls = message.tool_calls
+            if (calls or message.model_extra) and _has_own(message, calls or []):
+                return True
+    return False
 
 
 def without_restored(chat: ChatCompletionRequest) -> ChatCompletionRequest:

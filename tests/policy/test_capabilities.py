@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from policy.capabilities import ALIASES, VOCABULARY, canonical, required_by
+from policy.capabilities import ALIASES, NEEDING, VOCABULARY, canonical, required_by
 from translators.wire.request import ChatCompletionRequest
 
 USER: dict[str, Any] = {"role": "user", "content": "hello"}
@@ -126,3 +126,22 @@ def test_aliases_lead_into_the_vocabulary() -> None:
     assert canonical("tools") == "tool_calling"
     assert set(ALIASES.values()) <= VOCABULARY.keys()
     assert canonical("flying") is None
+
+
+class _Watched(ChatCompletionRequest):
+    """A request that knows which of its fields were looked at."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ChatCompletionRequest.model_fields:
+            SEEN.add(name)
+        return super().__getattribute__(name)
+
+
+SEEN: set[str] = set()
+
+
+def test_no_parameter_is_looked_at_but_those_that_may_need_something() -> None:
+    watched = _Watched.model_validate({"model": "p", "messages": [USER]})
+    SEEN.clear()
+    assert required_by(watched) == {}
+    assert SEEN - {"messages"} == NEEDING

@@ -323,3 +323,17 @@ def test_the_last_resort_comes_before_those_that_are_held_back() -> None:
     assert [target.provider for target in found.targets] == ["spare"]
     assert "last resort" in found.reason
     assert [r.reason for r in found.rejected] == ["gate", "gate"]
+
+
+@pytest.mark.parametrize("default", [None, "spare", "big"])
+@pytest.mark.parametrize("model", ["architect", "architect_big", "json", "small/x"])
+@pytest.mark.parametrize("fields", [{}, {"stream": True}, {"n": 2}, {"logprobs": True}])
+@pytest.mark.parametrize("missing", [None, "big", "spare"])
+def test_who_can_all_serve_is_chosen_as_if_each_was_looked_at(
+    default: str | None, model: str, fields: dict[str, Any], missing: str | None
+) -> None:
+    whole = policy(default_provider=default, allow_direct_models=True)
+    availability = {name: NO_KEY if name == missing else None for name in ALL}
+    somebody_else = {("nobody", "x"): "it fails"}
+    asked = chat(model, **fields)
+    assert weigh(asked, whole, availability) == weigh(asked, whole, availability, somebody_else)

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import ErrorDetails, from_json
 
 from translators.errors import InvalidRequest
-from translators.wire.content import AssistantMessage, Message, ToolMessage, WireModel, type_of
+from translators.wire.content import Message, WireModel, type_of
 
 __all__ = [
     "ChatCompletionRequest",
@@ -253,11 +253,11 @@ def _check_tool_messages(messages: list[Message]) -> None:
     """Refuse a tool result without its call, as OpenAI does; never repair it in silence."""
     known: set[str] = set()
     for index, message in enumerate(messages):
-        if isinstance(message, AssistantMessage):
+        if message.role == "assistant":
             for call_index, call in enumerate(message.tool_calls or ()):
                 _check_call(call.type, call.function or call.custom, index, call_index)
                 known.add(call.id)
-        elif isinstance(message, ToolMessage) and message.tool_call_id not in known:
+        elif message.role == "tool" and message.tool_call_id not in known:
             raise InvalidRequest(
                 "A message with role `tool` must answer a `tool_calls` entry of an assistant "
                 f"message before it; no call has the id `{message.tool_call_id[:64]}`.",
