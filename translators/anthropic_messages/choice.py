@@ -49,6 +49,9 @@ class Choice:
         return self.native is not None and self.native["type"] in ("any", "tool")
 
 
+_NO_CHOICE = Choice()
+
+
 def to_tool_choice(
     chat: ChatCompletionRequest, *, profile: ModelProfile, thinks: bool, report: ReportBuilder
 ) -> Choice:
@@ -58,7 +61,7 @@ def to_tool_choice(
         TranslationError: The choice names a tool that is not there.
     """
     if not (chat.tools or chat.functions):
-        return Choice()
+        return _NO_CHOICE
     native, allowed = _choice(chat, report)
     instruction = None
     path = "tool_choice" if chat.tool_choice is not None else "function_call"

@@ -39,6 +39,9 @@ class Format:
     contract: JsonContract | None = None
 
 
+_ANY_FORM = Format()
+
+
 def to_format(
     chat: ChatCompletionRequest,
     *,
@@ -61,7 +64,7 @@ def to_format(
     """
     form = chat.response_format
     if form is None or form.type == "text":
-        return Format()
+        return _ANY_FORM
     if begun:
         raise report.reject("response_format", "an answer that was begun has no form of its own.")
     report.ignored_fields("response_format", form.model_extra or {})

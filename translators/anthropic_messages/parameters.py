@@ -53,13 +53,15 @@ def to_sampling(
     chat: ChatCompletionRequest, *, profile: ModelProfile, thinking: bool, report: ReportBuilder
 ) -> Block:
     """Return the sampling parameters that the model takes; report the others."""
-    extra = chat.model_extra or {}
-    values: Block = {
-        "temperature": None if chat.temperature == 1 else chat.temperature,
-        "top_p": None if chat.top_p == 1 else chat.top_p,
-        "top_k": extra.get("top_k"),
-    }
-    wanted = {name: value for name, value in values.items() if value is not None}
+    wanted: Block = {}
+    if chat.temperature is not None and chat.temperature != 1:
+        wanted["temperature"] = chat.temperature
+    if chat.top_p is not None and chat.top_p != 1:
+        wanted["top_p"] = chat.top_p
+    if (extra := chat.model_extra) and extra.get("top_k") is not None:
+        wanted["top_k"] = extra["top_k"]
+    if not wanted:
+        return wanted
     # "thinking isn't compatible with temperature or top_k modifications": a 400.
     if not profile.sampling or thinking:
         for name in wanted:
@@ -76,7 +78,9 @@ def to_sampling(
 
 def to_stop_sequences(stop: str | list[str] | None, report: ReportBuilder) -> list[str]:
     """Return the sequences that hold more than white space: the API refuses the others."""
-    wanted = [stop] if isinstance(stop, str) else stop or []
+    if stop is None:
+        return []
+    wanted = [stop] if isinstance(stop, str) else stop
     kept = [sequence for sequence in wanted if sequence.strip()]
     if len(kept) != len(wanted):
         report.ignored("stop")

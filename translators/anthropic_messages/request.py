@@ -12,7 +12,7 @@ from translators.anthropic_messages.content import Block, text_blocks
 from translators.anthropic_messages.fidelity import RULES
 from translators.anthropic_messages.messages import Conversation, to_conversation
 from translators.anthropic_messages.models import ModelProfile
-from translators.anthropic_messages.output import to_format
+from translators.anthropic_messages.output import Format, to_format
 from translators.anthropic_messages.schema import StrictBudget
 from translators.anthropic_messages.thinking import BINDING_BETA, excludes_force, to_reasoning
 from translators.anthropic_messages.tools import to_tools
@@ -30,6 +30,7 @@ _RULES = Rules(RULES)
 
 _VERSION = "2026-10-21"
 _SAMPLING_VERSION = "2023-06-01"
+_NOTHING: Block = {}
 
 
 def to_native(
@@ -57,26 +58,25 @@ def to_native(
     generation = to_reasoning(
         chat, profile=profile, forced=choice.forced, limit=limit, turns=turns, report=report
     )
-    thinks = generation.get("thinking", {}).get("type") in ("adaptive", "enabled")
-    if form.native is not None:
-        generation.setdefault("output_config", {})["format"] = form.native
-    generation |= parameters.to_sampling(chat, profile=profile, thinking=thinks, report=report)
+    _complete(generation, chat, form, profile=profile, report=report)
     mark = parameters.to_cache_control(chat, report)
     if choice.instruction is not None and not begun:
         mark = fix_mark(turns, mark)
         _instruct(turns, choice.instruction, profile)
-    optional: Block = {
-        "system": conversation.system + text_blocks(form.instruction),
-        "tools": tools,
-        "tool_choice": _native_choice(chat, choice, tools),
-        "stop_sequences": parameters.to_stop_sequences(chat.stop, report),
-        "metadata": parameters.to_metadata(chat, report),
-        "service_tier": parameters.to_service_tier(chat.service_tier, report),
-        "cache_control": mark,
-        "stream": chat.stream,
-    }
     body: Block = {"model": model, "max_tokens": limit, "messages": turns}
-    body |= {name: value for name, value in optional.items() if value} | generation
+    for name, value in (
+        ("system", conversation.system + text_blocks(form.instruction)),
+        ("tools", tools),
+        ("tool_choice", _native_choice(chat, choice, tools)),
+        ("stop_sequences", parameters.to_stop_sequences(chat.stop, report)),
+        ("metadata", parameters.to_metadata(chat, report)),
+        ("service_tier", parameters.to_service_tier(chat.service_tier, report)),
+        ("cache_control", mark),
+        ("stream", chat.stream),
+    ):
+        if value:
+            body[name] = value
+    body |= generation
     settle_marks(body, report)
     if chat.n and chat.n > 1:
         report.emulated("n")
@@ -84,10 +84,25 @@ def to_native(
     return Translated(request, report.build(), choices=chat.n or 1, contract=form.contract)
 
 
+def _complete(
+    generation: Block,
+    chat: ChatCompletionRequest,
+    form: Format,
+    *,
+    profile: ModelProfile,
+    report: ReportBuilder,
+) -> None:
+    """Add the form of the answer, and the sampling that goes with the thinking."""
+    thinks = generation.get("thinking", _NOTHING).get("type") in ("adaptive", "enabled")
+    if form.native is not None:
+        generation.setdefault("output_config", {})["format"] = form.native
+    generation |= parameters.to_sampling(chat, profile=profile, thinking=thinks, report=report)
+
+
 def _headers(body: Block, profile: ModelProfile) -> dict[str, str]:
     old = profile.compatible or not body.keys().isdisjoint(parameters.SAMPLING)
     headers = {"anthropic-version": _SAMPLING_VERSION if old else _VERSION}
-    if "block_binding" in body.get("thinking", {}):
+    if "block_binding" in body.get("thinking", _NOTHING):
         headers["anthropic-beta"] = BINDING_BETA
     return headers
 

@@ -67,9 +67,10 @@ def generation_config(
 
 def google_fields(chat: ChatCompletionRequest, report: ReportBuilder) -> _Object:
     """Return what the request has of `thinking_config` and `cached_content`."""
-    extra = chat.model_extra or {}
+    extra, fields = chat.model_extra, _Object()
+    if not extra:
+        return fields
     body = extra.get("extra_body")
-    fields: _Object = {}
     if isinstance(body, dict):
         report.ignored_fields("extra_body", cast("_Object", body), known=frozenset({"google"}))
         nested = cast("_Object", body).get("google")
@@ -100,7 +101,10 @@ def to_safety_settings(chat: ChatCompletionRequest, report: ReportBuilder) -> An
     Raises:
         TranslationError: They are no list of objects.
     """
-    settings = (chat.model_extra or {}).get("safety_settings")
+    extra = chat.model_extra
+    if not extra:
+        return None
+    settings = extra.get("safety_settings")
     entries = cast("list[Any]", settings) if isinstance(settings, list) else []
     if settings is not None and not (
         isinstance(settings, list) and all(isinstance(entry, dict) for entry in entries)
@@ -129,7 +133,9 @@ def _max_tokens(chat: ChatCompletionRequest, report: ReportBuilder) -> int | Non
 
 
 def _stop_sequences(stop: str | list[str] | None, report: ReportBuilder) -> list[str]:
-    wanted = [stop] if isinstance(stop, str) else stop or []
+    if stop is None:
+        return []
+    wanted = [stop] if isinstance(stop, str) else stop
     kept = [sequence for sequence in wanted if sequence]
     if len(kept) != len(wanted):
         report.ignored("stop")
