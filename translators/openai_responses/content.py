@@ -28,9 +28,9 @@ _SUFFIXES = {"plain": "txt", "markdown": "md", "": "bin"}
 
 
 def to_content(
-    content: Content | None, *, path: str, report: ReportBuilder, text_only: bool = False
+    content: Content | None, *, index: int, report: ReportBuilder, text_only: bool = False
 ) -> str | list[Item]:
-    """Return what a message or a tool's result says; `path` is the message's.
+    """Return what message number `index`, which may be a tool's result, says.
 
     Raises:
         TranslationError: A part has no counterpart there.
@@ -38,13 +38,13 @@ def to_content(
     if content is None or isinstance(content, str):
         return content or ""
     return [
-        _part(part, path=f"{path}.content[{index}]", report=report, text_only=text_only)
-        for index, part in enumerate(content)
+        _part(part, path=_at(index, place), report=report, text_only=text_only)
+        for place, part in enumerate(content)
     ] or ""
 
 
 def said_parts(
-    content: Content | None, refusal: str | None, *, path: str, report: ReportBuilder
+    content: Content | None, refusal: str | None, *, index: int, report: ReportBuilder
 ) -> list[Item]:
     """Return the parts of an earlier answer that are not empty, as the API gave them.
 
@@ -54,13 +54,14 @@ def said_parts(
     if content is None or isinstance(content, str):
         parts = [_said(content)] if content else []
     else:
-        parts = [
-            _said_part(part, f"{path}.content[{index}]", report)
-            for index, part in enumerate(content)
-        ]
+        parts = [_said_part(part, _at(index, place), report) for place, part in enumerate(content)]
     if refusal:
         parts.append({"type": "refusal", "refusal": refusal})
     return [part for part in parts if part[_text_field(part)]]
+
+
+def _at(index: int, place: int) -> str:
+    return f"messages[{index}].content[{place}]"
 
 
 def _text_field(part: Item) -> str:

@@ -47,21 +47,21 @@ class _Conversation:
         Raises:
             TranslationError: It has no counterpart there.
         """
-        path = f"messages[{index}]"
-        extra = message.model_extra or {}
-        self._report.ignored_fields("messages[]", extra, known=_NOT_REPORTED)
+        if extra := message.model_extra:
+            self._report.ignored_fields("messages[]", extra, known=_NOT_REPORTED)
         report_name(message, self._report)
         match message:
+            case UserMessage() | InstructionMessage():
+                self._add_said(message, index)
             case AssistantMessage():
-                self._add_answer(message, path, index)
-            case InstructionMessage() | UserMessage():
-                self._add_said(message, path)
+                self._add_answer(message, index)
             case ToolMessage():
-                output = to_content(message.content, path=path, report=self._report)
-                self._add_result(message.tool_call_id, output, f"{path}.tool_call_id")
+                output = to_content(message.content, index=index, report=self._report)
+                path = f"messages[{index}].tool_call_id"
+                self._add_result(message.tool_call_id, output, path)
             case FunctionMessage():
                 key = ("function", message.name)
-                self._add_result(key, message.content or "", f"{path}.name")
+                self._add_result(key, message.content or "", f"messages[{index}].name")
 
     def end_turn(self) -> None:
         """Add what came since the last answer.
@@ -76,9 +76,9 @@ class _Conversation:
                 "messages", f"the call `{id[:64]}` has no result right after it."
             )
 
-    def _add_said(self, message: InstructionMessage | UserMessage, path: str) -> None:
-        only_text = isinstance(message, InstructionMessage)
-        content = to_content(message.content, path=path, report=self._report, text_only=only_text)
+    def _add_said(self, message: InstructionMessage | UserMessage, index: int) -> None:
+        only_text = message.role != "user"
+        content = to_content(message.content, index=index, report=self._report, text_only=only_text)
         self._said.append({"role": message.role, "content": content})
 
     def _add_result(self, key: str | tuple[str, str], output: str | list[Item], path: str) -> None:
@@ -87,14 +87,20 @@ class _Conversation:
             raise result_without_call(path, self._report)
         self._results.append(result)
 
-    def _add_answer(self, message: AssistantMessage, path: str, index: int) -> None:
+    def _add_answer(self, message: AssistantMessage, index: int) -> None:
         if message.audio is not None:
-            raise self._report.reject(f"{path}.audio", "the Responses API keeps no spoken answers.")
+            path = f"messages[{index}].audio"
+            raise self._report.reject(path, "the Responses API keeps no spoken answers.")
         self.end_turn()
-        parts = said_parts(message.content, message.refusal, path=path, report=self._report)
-        if not (parts or message.tool_calls or message.function_call):
-            self._add_nothing(message)
-            return
+        parts = said_parts(message.content, message.refusal, index=index, report=self._report)
+        if not (message.tool_calls or message.function_call):
+            if not parts:
+                self._add_nothing(message)
+                return
+            if not message.model_extra:
+                # Words without any reasoning, like most answers.
+                self.items.append(self._answer(parts, [], index))
+                return
         reasoned = self._reasoning.of(message)
         calls = [self._calls.call(call) for call in message.tool_calls or ()]
         if (legacy := message.function_call) is not None:
