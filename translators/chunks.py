@@ -29,13 +29,17 @@ class ChunkBuilder:
     Everything around a delta is the same in all chunks of an answer, so it is encoded once.
     """
 
-    __slots__ = ("_base", "_context", "_finish_suffix", "_prefix", "_suffix", "_tools")
+    __slots__ = (
+        *("_base", "_context", "_finish_suffix", "_prefix", "_suffix", "_text_prefix"),
+        *("_text_suffix", "_tools"),
+    )
 
     def __init__(self, context: ResponseContext) -> None:
         self._context = context
         self._tools: dict[Hashable, int] = {}
         self._base = self._prefix = b""
         self._suffix, self._finish_suffix = _SUFFIXES[context.include_usage]
+        self._text_suffix = b"}" + self._suffix
         self.identify(context.id, context.model)
 
     def identify(self, id: str, model: str, *, service_tier: str | None = None) -> None:
@@ -46,6 +50,7 @@ class ChunkBuilder:
         self._base = encode(self._head(id, model, service_tier))[:-1]
         index = self._context.choice or 0
         self._prefix = self._base + b',"choices":[{"index":%d,"delta":' % index
+        self._text_prefix = self._prefix + b'{"content":'
 
     def _head(self, id: str, model: str, service_tier: str | None) -> dict[str, Any]:
         head: dict[str, Any] = {
@@ -71,7 +76,7 @@ class ChunkBuilder:
 
     def text(self, text: str) -> Chunk:
         """Return a content delta."""
-        return Chunk(self._prefix + b'{"content":' + encode(text) + b"}" + self._suffix, True)
+        return Chunk(self._text_prefix + encode(text) + self._text_suffix, True)
 
     def delta(self, **fields: Any) -> Chunk:
         """Return a delta of other fields, such as `refusal` or `reasoning_content`."""
