@@ -29,13 +29,17 @@ class ChunkBuilder:
     Everything around a delta is the same in all chunks of an answer, so it is encoded once.
     """
 
-    __slots__ = ("_base", "_context", "_finish_suffix", "_prefix", "_suffix", "_tools")
+    __slots__ = (
+        *("_base", "_context", "_finish_suffix", "_prefix", "_suffix", "_text_prefix"),
+        *("_text_suffix", "_tools"),
+    )
 
     def __init__(self, context: ResponseContext) -> None:
         self._context = context
         self._tools: dict[Hashable, int] = {}
         self._base = self._prefix = b""
         self._suffix, self._finish_suffix = _SUFFIXES[context.include_usage]
+        self._text_suffix = b"}" + self._suffix
         self.identify(context.id, context.model)
 
     def identify(self, id: str, model: str, *, service_tier: str | None = None) -> None:
@@ -46,6 +50,7 @@ class ChunkBuilder:
         self._base = encode(self._head(id, model, service_tier))[:-1]
         index = self._context.choice or 0
         self._prefix = self._base + b',"choices":[{"index":%d,"delta":' % index
+        self._text_prefix = self._prefix + b'{"content":'
 
     def _head(self, id: str, model: str, service_tier: str | None) -> dict[str, Any]:
         head: dict[str, Any] = {
@@ -71,7 +76,7 @@ class ChunkBuilder:
 
     def text(self, text: str) -> Chunk:
         """Return a content delta."""
-        return Chunk(self._prefix + b'{"content":' + encode(text) + b"}" + self._suffix, True)
+        return Chunk(self._text_prefix + encode(text) + self._text_suffix, True)
 
     def delta(self, **fields: Any) -> Chunk:
         """Return a delta of other fields, such as `refusal` or `reasoning_content`."""
@@ -104,10 +109,7 @@ class ChunkBuilder:
         """Append to the arguments of an open tool call."""
         if self._context.legacy_functions:
             return self.delta(function_call={"arguments": text})
-        return self._arguments(self._tools[key], text)
-
-    def _arguments(self, index: int, text: str) -> Chunk:
-        head = b'{"tool_calls":[{"index":%d,"function":{"arguments":' % index
+        head = b'{"tool_calls":[{"index":%d,"function":{"arguments":' % self._tools[key]
         return Chunk(self._prefix + head + encode(text) + b"}}]}" + self._suffix, True)
 
     def custom_call(self, key: Hashable, *, id: str, name: str, input: str, **extra: Any) -> Chunk:
@@ -173,8 +175,12 @@ class WholeBuilder(ChunkBuilder):
         """Add the probabilities of tokens."""
         return self._take({}, logprobs={"content": entries, "refusal": None})
 
-    def _arguments(self, index: int, text: str) -> Chunk:
-        return self._take({"tool_calls": [{"index": index, "function": {"arguments": text}}]})
+    def tool_arguments(self, key: Hashable, text: str) -> Chunk:
+        """Add to the arguments of an open tool call."""
+        if self._context.legacy_functions:
+            return self.delta(function_call={"arguments": text})
+        call = {"index": self._tools[key], "function": {"arguments": text}}
+        return self._take({"tool_calls": [call]})
 
     def finish(self, reason: FinishReason, **beside: Any) -> Chunk:
         """End the choice."""

@@ -105,17 +105,17 @@ def _joined(before: JSONObject | None, more: JSONObject) -> JSONObject:
 
 def _add_choice(choices: dict[int, JSONObject], part: JSONObject) -> int:
     index = cast("int", part["index"])
-    new = index not in choices
-    choice = choices.setdefault(
-        index,
-        {
+    choice, size = choices.get(index), 0
+    if choice is None:
+        size = _ENTRY
+        choice = choices[index] = {
             "index": index,
             "message": {"role": "assistant", "content": None, "refusal": None},
             "logprobs": None,
             "finish_reason": None,
-        },
-    )
-    size = _merge(choice["message"], part.get("delta") or {}) + (_ENTRY if new else 0)
+        }
+    if delta := part.get("delta"):
+        size += _merge(choice["message"], delta)
     if part.get("logprobs"):
         choice["logprobs"] = _joined(choice["logprobs"], part["logprobs"])
     if part.get("finish_reason") is not None:

@@ -17,7 +17,10 @@ from translators.wire.response import CompletionTokensDetails, PromptTokensDetai
 Step = tuple[str, dict[str, Any]]
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=6)
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS
+NUMBERS = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+"""JSON has no others."""
+
+SCALARS = st.none() | st.booleans() | NUMBERS | TEXTS
 PLACED = st.fixed_dictionaries(
     {}, optional={"index": st.integers(0, 3), "text": TEXTS, "inner": st.just({"data": "d"})}
 )

@@ -12,7 +12,7 @@ from translators.anthropic_messages.content import Block, text_blocks
 from translators.anthropic_messages.fidelity import RULES
 from translators.anthropic_messages.messages import Conversation, to_conversation
 from translators.anthropic_messages.models import ModelProfile
-from translators.anthropic_messages.output import to_format
+from translators.anthropic_messages.output import Format, to_format
 from translators.anthropic_messages.schema import StrictBudget
 from translators.anthropic_messages.thinking import BINDING_BETA, excludes_force, to_reasoning
 from translators.anthropic_messages.tools import to_tools
@@ -58,10 +58,7 @@ def to_native(
     generation = to_reasoning(
         chat, profile=profile, forced=choice.forced, limit=limit, turns=turns, report=report
     )
-    thinks = generation.get("thinking", _NOTHING).get("type") in ("adaptive", "enabled")
-    if form.native is not None:
-        generation.setdefault("output_config", {})["format"] = form.native
-    sampling = parameters.to_sampling(chat, profile=profile, thinking=thinks, report=report)
+    _complete(generation, chat, form, profile=profile, report=report)
     mark = parameters.to_cache_control(chat, report)
     if choice.instruction is not None and not begun:
         mark = fix_mark(turns, mark)
@@ -80,12 +77,26 @@ def to_native(
         if value:
             body[name] = value
     body |= generation
-    body |= sampling
     settle_marks(body, report)
     if chat.n and chat.n > 1:
         report.emulated("n")
     request = HttpRequest("/v1/messages", body, _headers(body, profile))
     return Translated(request, report.build(), choices=chat.n or 1, contract=form.contract)
+
+
+def _complete(
+    generation: Block,
+    chat: ChatCompletionRequest,
+    form: Format,
+    *,
+    profile: ModelProfile,
+    report: ReportBuilder,
+) -> None:
+    """Add the form of the answer, and the sampling that goes with the thinking."""
+    thinks = generation.get("thinking", _NOTHING).get("type") in ("adaptive", "enabled")
+    if form.native is not None:
+        generation.setdefault("output_config", {})["format"] = form.native
+    generation |= parameters.to_sampling(chat, profile=profile, thinking=thinks, report=report)
 
 
 def _headers(body: Block, profile: ModelProfile) -> dict[str, str]:

@@ -30,11 +30,13 @@ def to_usage(counts: UsageCounts | None) -> Usage | None:
     """Return OpenAI's usage, or None where no tokens were counted."""
     if counts is None or (counts.input_tokens is None and counts.output_tokens is None):
         return None
-    parts = counts.iterations or [counts]
-    written = sum(part.cache_creation_input_tokens or 0 for part in parts)
-    read = sum(part.cache_read_input_tokens or 0 for part in parts)
-    prompt = sum(part.input_tokens or 0 for part in parts) + written + read
-    output = sum(part.output_tokens or 0 for part in parts)
+    prompt = written = read = output = 0
+    for part in counts.iterations or (counts,):
+        written += part.cache_creation_input_tokens or 0
+        read += part.cache_read_input_tokens or 0
+        prompt += part.input_tokens or 0
+        output += part.output_tokens or 0
+    prompt += written + read
     return Usage(
         prompt_tokens=prompt,
         completion_tokens=output,

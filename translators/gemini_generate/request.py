@@ -3,8 +3,8 @@
 https://ai.google.dev/api/generate-content
 """
 
+import re
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +22,9 @@ from translators.wire.request import ChatCompletionRequest
 __all__ = ["DIALECT", "to_native"]
 
 DIALECT = "gemini_generate"
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]+")
+"""Names that are the same in a path: of the unreserved characters of RFC 3986."""
 
 _RULES = Rules(RULES)
 _WITHOUT_TOOLS = Rules({**RULES, "parallel_tool_calls": Rule("native", reason="it says nothing")})
@@ -77,13 +80,17 @@ def to_native(
     return Translated(request, report.build(), choices=choices, contract=contract)
 
 
-@lru_cache(maxsize=256)
 def _path(model: str, api_version: str, stream: bool) -> str:
     """Return the path; a streamed answer without `alt=sse` would be one JSON array."""
     collection, slash, name = model.rpartition("/")
     if slash and collection in ("models", "tunedModels"):
-        place = f"{collection}/{quote(name, safe='')}"
+        place = f"{collection}/{_quoted(name)}"
     else:
-        place = f"models/{quote(model, safe='')}"
+        place = f"models/{_quoted(model)}"
     method = ":streamGenerateContent?alt=sse" if stream else ":generateContent"
     return f"/{api_version}/{place}{method}"
+
+
+def _quoted(name: str) -> str:
+    # Nearly every name is plain, and to see that takes a tenth of what `quote` does (2 µs).
+    return name if _PLAIN.fullmatch(name) else quote(name, safe="")
