@@ -38,6 +38,7 @@ class Caller:
 
 
 ANYBODY = Caller()
+NOTHING_REPORTED = Report()
 
 
 @dataclass(slots=True)
@@ -97,7 +98,7 @@ class Exchange:
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     cache: CacheUse | None = None
     target: Target | None = None
-    report: Report = field(default_factory=Report)
+    report: Report = NOTHING_REPORTED
     untranslatable: tuple[tuple[str, str], ...] = ()
     held_back: tuple[tuple[str, str], ...] = ()
     recalled: Mapping[str, Any] | None = field(default=None, repr=False)

@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, Final
 
+import msgspec
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -70,7 +71,7 @@ END: Final[dict[str, Any]] = {
 def one_request(telemetry: Telemetry, number: int) -> None:
     """Make the spans of a request."""
     request = telemetry.request(SCOPE)
-    route = request.route(replace(ROUTE, began=time.time_ns()))
+    route = request.route(msgspec.structs.replace(ROUTE, began=time.time_ns()))
     route.selected(START.provider, START.model)
     attempt = request.attempt(START)
     attempt.first_chunk(0.3)

@@ -121,6 +121,10 @@ class _RequestSpan:
         self._context = set_span_in_context(span, context)
 
     @property
+    def is_recording(self) -> bool:
+        return self._span.is_recording()
+
+    @property
     def traceresponse(self) -> bytes | None:
         span = self._span.get_span_context()
         return b"00-%032x-%016x-%02x" % (span.trace_id, span.span_id, span.trace_flags)
