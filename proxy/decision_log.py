@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -161,40 +161,41 @@ class _Tried(msgspec.Struct, frozen=True, gc=False):
     error: str | UnsetType
 
 
-class Line(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Line(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """The keys of a line, in their order; those that do not apply are left out.
 
-    `proxy/decisions/README.md` lists them.
+    `proxy/decisions/README.md` lists them. None is what has no key, but where the default is UNSET:
+    there it is told as null.
     """
 
     time: float
-    event: Literal["request"] = "request"
+    event: Literal["request"]
     request_id: str
-    model: str | UnsetType = UNSET
-    key: str | UnsetType = UNSET
-    policy: int | UnsetType = UNSET
+    model: str | None = None
+    key: str | None = None
+    policy: int | None = None
     status: int | None
-    end: str | UnsetType = UNSET
-    stream: bool | UnsetType = UNSET
-    attempts: int | UnsetType = UNSET
-    ms: float | UnsetType = UNSET
-    overhead_ms: float | UnsetType = UNSET
-    trace_id: str | UnsetType = UNSET
-    reason: str | UnsetType = UNSET
-    rejected: list[_Rejected] | UnsetType = UNSET
-    tried: list[_Tried] | UnsetType = UNSET
-    provider: str | UnsetType = UNSET
-    provider_model: str | UnsetType = UNSET
-    ignored: Sequence[str] | UnsetType = UNSET
-    emulated: Sequence[str] | UnsetType = UNSET
-    cache: str | UnsetType = UNSET
-    cache_age: float | UnsetType = UNSET
-    cache_why_not: str | UnsetType = UNSET
+    end: str | None = None
+    stream: bool | None = None
+    attempts: int | None = None
+    ms: float | None = None
+    overhead_ms: float | None = None
+    trace_id: str | None = None
+    reason: str | None = None
+    rejected: list[_Rejected] | None = None
+    tried: list[_Tried] | None = None
+    provider: str | None = None
+    provider_model: str | None = None
+    ignored: Sequence[str] | None = None
+    emulated: Sequence[str] | None = None
+    cache: str | None = None
+    cache_age: float | None = None
+    cache_why_not: str | None = None
     answered_by: str | None | UnsetType = UNSET
     finish_reason: str | None | UnsetType = UNSET
     usage: Usage | None | UnsetType = UNSET
-    cost_usd: float | UnsetType = UNSET
-    error: _Told | UnsetType = UNSET
+    cost_usd: float | None = None
+    error: _Told | None = None
 
 
 def _json(record: DecisionRecord) -> bytes:
@@ -203,32 +204,33 @@ def _json(record: DecisionRecord) -> bytes:
     costs = [call.cost_usd for call in calls if call.cost_usd is not None]
     line = Line(
         time=_now(),
+        event="request",
         request_id=record.request_id,
-        model=_known(record.persona),
-        key=_known(record.key),
-        policy=_known(record.policy_generation),
+        model=record.persona,
+        key=record.key,
+        policy=record.policy_generation,
         status=record.status,
-        end=_known(record.end_reason),
-        stream=_known(record.stream),
-        attempts=UNSET if timings is None else len(calls),
-        ms=UNSET if timings is None else timings.total_ms,
-        overhead_ms=UNSET if timings is None else timings.overhead_ms,
-        trace_id=_known(record.trace_id),
-        reason=_known(record.reason),
-        rejected=UNSET if record.reason is None else _rejected(record),
-        tried=[_tried(call) for call in calls] if len(calls) > 1 else UNSET,
-        provider=_known(record.provider),
-        provider_model=_known(record.model),
-        ignored=_few(record.ignored) or UNSET,
-        emulated=_few(record.emulated) or UNSET,
-        cache=UNSET if cache is None else cache.word,
-        cache_age=UNSET if cache is None else _known(cache.age),
-        cache_why_not=UNSET if cache is None else _known(cache.why_not),
+        end=record.end_reason,
+        stream=record.stream,
+        attempts=None if timings is None else len(calls),
+        ms=None if timings is None else timings.total_ms,
+        overhead_ms=None if timings is None else timings.overhead_ms,
+        trace_id=record.trace_id,
+        reason=record.reason,
+        rejected=None if record.reason is None else _rejected(record),
+        tried=[_tried(call) for call in calls] if len(calls) > 1 else None,
+        provider=record.provider,
+        provider_model=record.model,
+        ignored=_few(record.ignored) if record.ignored else None,
+        emulated=_few(record.emulated) if record.emulated else None,
+        cache=None if cache is None else cache.word,
+        cache_age=None if cache is None else cache.age,
+        cache_why_not=None if cache is None else cache.why_not,
         answered_by=record.answered_by if outcome else UNSET,
         finish_reason=record.finish_reason if outcome else UNSET,
         usage=record.usage if outcome else UNSET,
-        cost_usd=sum(costs) if costs else UNSET,
-        error=UNSET if record.error is None else _told(record.error),
+        cost_usd=sum(costs) if costs else None,
+        error=None if record.error is None else _told(record.error),
     )
     return as_ascii(encode(line)) + b"\n"
 
@@ -255,19 +257,12 @@ def _few(paths: Sequence[str]) -> list[str]:
 
 def _tried(call: CallRecord) -> _Tried:
     error = UNSET if call.error is None else call.error.type or call.error.kind
-    status = _known(call.status)
+    status = UNSET if call.status is None else call.status
     return _Tried(call.provider, call.model, call.reason, call.duration_ms, status, error)
 
 
 def _told(error: ErrorRecord) -> _Told:
     return _Told(error.kind, error.code, error.param)
-
-
-T = TypeVar("T")
-
-
-def _known(value: T | None) -> T | UnsetType:
-    return UNSET if value is None else value
 
 
 def _now() -> float:

@@ -40,6 +40,8 @@ class Caller:
 ANYBODY: Final = Caller()
 """Whoever asks a server that has no client keys."""
 
+NOTHING_REPORTED: Final = Report()
+
 
 @dataclass(slots=True)
 class Exchange:
@@ -98,7 +100,7 @@ class Exchange:
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     cache: CacheUse | None = None
     target: Target | None = None
-    report: Report = field(default_factory=Report)
+    report: Report = NOTHING_REPORTED
     untranslatable: tuple[tuple[str, str], ...] = ()
     held_back: tuple[tuple[str, str], ...] = ()
     recalled: Mapping[str, Any] | None = field(default=None, repr=False)

@@ -4,7 +4,7 @@ Metrics, the decision log and `GET /v1/ep/decisions/…` are made from it when t
 nothing of theirs happens while an answer is under way.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from proxy.call import AgentFacts
 from translators.errors import ExecutionPlatformError
@@ -14,8 +14,7 @@ from translators.wire.response import Usage
 __all__ = ["AttemptRecord"]
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptRecord:
+class AttemptRecord(msgspec.Struct, frozen=True):
     """One attempt that is over, or is looked at before it is; times in seconds.
 
     Attributes:

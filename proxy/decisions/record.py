@@ -75,7 +75,7 @@ def refused(
     return DecisionRecord(
         request_id=request_id,
         trace_id=trace_id,
-        time=round(time.time(), 3),
+        time=_to_milliseconds(time.time()),
         state="over",
         key=None if caller is None else caller.name,
         persona=None,
@@ -102,7 +102,7 @@ def _record(
     return DecisionRecord(
         request_id=exchange.request_id,
         trace_id=exchange.span.trace_id,
-        time=round(time.time() - total, 3),
+        time=_to_milliseconds(time.time() - total),
         state="running" if running else "over",
         key=exchange.caller.name,
         persona=exchange.model[:LONGEST_NAME],
@@ -278,3 +278,7 @@ def _bounded(paths: Sequence[str]) -> Sequence[str]:
 def _ms(seconds: float) -> float:
     # To a hundredth. `round` would take four times as long, and there are several for each request.
     return int(seconds * 100_000) / 100
+
+
+def _to_milliseconds(seconds: float) -> float:
+    return int(seconds * 1000) / 1000

@@ -2,10 +2,10 @@
 
     python -m tests.benchmarks.spans [--requests 20000]
 
-The spans of a streamed request with one attempt (SERVER and CLIENT, about 40 attributes, two
-events), as `proxy.telemetry.tracing.otel` makes them. A collector in a process of its own takes
-them over HTTP. All ways are measured in turn, three times; the median is printed. Loopback
-only; bounded in count.
+The spans of a streamed request with a choice and one attempt (SERVER, the route's and CLIENT, about
+45 attributes, an event), as `proxy.telemetry.tracing.otel` makes them. A collector in a process of
+its own takes them over HTTP. All ways are measured in turn, three times; the median is printed.
+Loopback only; bounded in count.
 """
 
 import argparse
@@ -19,13 +19,14 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, Final
 
+import msgspec
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from proxy.call import Call
 from proxy.telemetry.setup import create_telemetry
-from proxy.telemetry.spans import NO_TELEMETRY, AttemptEnd, AttemptStart, Telemetry
+from proxy.telemetry.spans import NO_TELEMETRY, AttemptEnd, AttemptStart, RouteStart, Telemetry
 from proxy.telemetry.tracing.otel import OtelTelemetry
 from translators.fidelity import Report
 from translators.protocol import Outcome
@@ -42,6 +43,12 @@ SCOPE: Final[dict[str, Any]] = {
         (b"content-type", b"application/json"), (b"authorization", b"Bearer x"),
     ],
 }  # fmt: skip
+ROUTE: Final = RouteStart(
+    persona="architect", candidates=3, required=("system_prompts", "streaming"),
+    reason="first preference that can do what the request needs", began=0,
+)  # fmt: skip
+SPANS: Final = 3
+"""Of each request."""
 START: Final = AttemptStart(
     provider="anthropic", dialect="anthropic_messages", model="claude-sonnet-5",
     base_url="https://api.anthropic.com", number=1, reason="initial", stream=True,
@@ -64,12 +71,15 @@ END: Final[dict[str, Any]] = {
 def one_request(telemetry: Telemetry, number: int) -> None:
     """Make the spans of a request."""
     request = telemetry.request(SCOPE)
+    route = request.route(msgspec.structs.replace(ROUTE, began=time.time_ns()))
+    route.selected(START.provider, START.model)
     attempt = request.attempt(START)
     attempt.first_chunk(0.3)
     call = Call()
     call.status, call.request_id = 200, f"req_{number}"
     outcome = replace(OUTCOME, id=f"msg_{number}")
     attempt.end(AttemptEnd(call, outcome, "completed", chunks=60))
+    route.end()
     request.end(status=200, attributes=END, error_type=None)
 
 
@@ -96,7 +106,7 @@ def ours(url: str, requests: int, **variables: str) -> float:
 
     def delivered(done: int) -> None:
         # What is no whole batch waits for the next.
-        while telemetry.counts().exported < 2 * done - 512:
+        while telemetry.counts().exported < SPANS * done - 512:
             time.sleep(0.01)
 
     spent = measured(telemetry, requests, nothing if variables else delivered)

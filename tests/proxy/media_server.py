@@ -201,6 +201,7 @@ class Fetched:
 class Span:
     """A request's span that keeps its events."""
 
+    is_recording: bool = True
     traceresponse: bytes | None = None
     trace_id: str | None = None
 

@@ -4,7 +4,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,13 @@ from proxy.telemetry.export.answers import Answer
 from proxy.telemetry.export.connect import exporter_for
 from proxy.telemetry.export.counts import DeliveryCounts
 from proxy.telemetry.export.delivery import MAX_REQUEST, Delivery
-from proxy.telemetry.export.encoding import Export, encode_resource, encode_scope
+from proxy.telemetry.export.encoding import (
+    EncodedSpan,
+    Export,
+    encode_resource,
+    encode_scope,
+    packed,
+)
 from proxy.telemetry.export.otlp import otlp_settings
 from proxy.telemetry.export.schedule import Schedule
 from proxy.telemetry.tracing.records import RecordProvider, SpanRecord
@@ -281,8 +287,27 @@ def test_large_spans_go_in_several_requests():
         assert len(sizes) == 4 and max(sizes) < MAX_REQUEST + 1024
 
 
+def test_a_span_that_cannot_be_encoded_harms_neither_its_request_nor_the_others(
+    caplog: pytest.LogCaptureFixture,
+):
+    def encode(span: SpanRecord) -> EncodedSpan:
+        if span.name == "b":
+            raise KeyError(CANARY)
+        return packed(span)
+
+    with Collector() as collector:
+        delivery = Delivery(exporter_to(collector.url), PARCELS, SOON, seconds=5, encode=encode)
+        put(delivery, "a", "b", "c")
+        wait_until(lambda: delivery.counts().exported == 2)
+        delivery.shutdown()
+        assert collector.names == ["a", "c"]
+        assert delivery.counts().dropped == lost(unreachable=1)
+    assert "spans could not be delivered: KeyError at " in caplog.text
+    assert CANARY not in caplog.text
+
+
 class Faulty:
-    """A request whose first span cannot be encoded."""
+    """A request that cannot take its first span."""
 
     made = 0
 
@@ -292,7 +317,7 @@ class Faulty:
         self._wrong = Faulty.made == 1
         self._right = PARCELS()
 
-    def add(self, span: SpanRecord, most: int) -> bool:
+    def add(self, span: EncodedSpan, most: int) -> bool:
         if self._wrong:
             raise KeyError(CANARY)
         return self._right.add(span, most)
@@ -352,22 +377,19 @@ class Sink:
         pass
 
 
-def test_encoding_lets_go_of_the_interpreter_every_few_spans(monkeypatch: pytest.MonkeyPatch):
-    pauses: list[float] = []
-    real: Callable[[float], None] = time.sleep
+def test_a_span_is_encoded_when_it_ends_and_the_thread_only_sends():
+    threads: list[str] = []
 
-    def sleep(seconds: float) -> None:
-        if threading.current_thread().name == "ep-spans":
-            pauses.append(seconds)
-        real(seconds)
+    def encode(span: SpanRecord) -> EncodedSpan:
+        threads.append(threading.current_thread().name)
+        return packed(span)
 
-    monkeypatch.setattr(module.time, "sleep", sleep)
     sink = Sink()
-    delivery = Delivery(sink, PARCELS, Schedule(delay=NEVER), seconds=5)
+    delivery = Delivery(sink, PARCELS, Schedule(delay=NEVER), seconds=5, encode=encode)
     put(delivery, *numbered(512))
     wait_until(lambda: delivery.counts().exported == 512)
-    assert len(pauses) == 512 / 64 and min(pauses) > 0
     delivery.shutdown()
+    assert threads == [threading.current_thread().name] * 512
     assert sink.threads == {"ep-spans"}
 
 

@@ -29,7 +29,7 @@ from opentelemetry.trace import (
 )
 
 from proxy.telemetry.export.delivery import MAX_REQUEST
-from proxy.telemetry.export.encoding import Export, encode_resource, encode_scope
+from proxy.telemetry.export.encoding import Export, encode_resource, encode_scope, packed
 from proxy.telemetry.tracing.limits import SpanLimits
 from proxy.telemetry.tracing.records import RecordProvider, SpanRecord
 from proxy.telemetry.tracing.sampling import HeadSampler
@@ -144,7 +144,7 @@ def encoded(*spans: SpanRecord) -> ExportTraceServiceRequest:
     """Return what a collector reads of ours."""
     export = Export(encode_resource(RESOURCE), encode_scope)
     for span in spans:
-        assert export.add(span, MAX_REQUEST)
+        assert export.add(packed(span), MAX_REQUEST)
     return ExportTraceServiceRequest.FromString(export.finish())
 
 

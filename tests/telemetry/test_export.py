@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from proxy.call import Call
 from proxy.telemetry.export.delivery import MAX_REQUEST
-from proxy.telemetry.export.encoding import Export, encode_resource, encode_scope
+from proxy.telemetry.export.encoding import Export, encode_resource, encode_scope, packed
 from proxy.telemetry.setup import create_telemetry
 from proxy.telemetry.spans import NO_TELEMETRY, AttemptEnd, AttemptStart
 from proxy.telemetry.tracing.otel import OtelTelemetry
@@ -90,7 +90,7 @@ def test_the_sdks_provider_makes_the_same_spans_of_a_request():
         serve(OtelTelemetry(provider, "0"))
     export = Export(encode_resource(Resource({})), encode_scope)
     for span in ours:
-        assert export.add(span, MAX_REQUEST)
+        assert export.add(packed(span), MAX_REQUEST)
     found = telling(ExportTraceServiceRequest.FromString(export.finish()))
     assert len(found) == 2
     assert found == telling(encode_spans(memory.get_finished_spans()))

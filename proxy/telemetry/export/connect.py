@@ -9,7 +9,7 @@ from opentelemetry.sdk.resources import Resource
 
 from proxy.telemetry.content.capture import Capture
 from proxy.telemetry.export.answers import Exporter
-from proxy.telemetry.export.console import Console, Lines
+from proxy.telemetry.export.console import Console, Lines, as_line
 from proxy.telemetry.export.delivery import Delivery
 from proxy.telemetry.export.encoding import Export, encode_resource, encode_scope
 from proxy.telemetry.export.otlp import GRPC, OtlpSettings, otlp_settings
@@ -84,8 +84,9 @@ def _deliveries(
         )
     if "console" in exporters:
         soon = replace(schedule, delay=min(schedule.delay, _CONSOLE_DELAY))
-        lines = partial(Lines, whose.attributes)
-        deliveries.append(Delivery(Console(), lines, soon, seconds=schedule.patience))
+        line = partial(as_line, whose.attributes)
+        patience = schedule.patience
+        deliveries.append(Delivery(Console(), Lines, soon, seconds=patience, encode=line))
     return deliveries
 
 

@@ -9,34 +9,42 @@ from typing import Any, Final, TextIO
 from opentelemetry.trace import SpanContext, format_span_id, format_trace_id
 
 from proxy.telemetry.export.answers import Answer
+from proxy.telemetry.export.encoding import EncodedSpan
 from proxy.telemetry.tracing.records import SpanRecord
 
-__all__ = ["Console", "Lines", "span_as_json"]
+__all__ = ["Console", "Lines", "as_line", "span_as_json"]
 
 _NANOSECONDS: Final = 1_000_000_000
+
+
+def as_line(resource: Mapping[str, Any], span: SpanRecord) -> EncodedSpan:
+    """Return a span as a line, for `Lines`.
+
+    Args:
+        resource: Whose it is.
+        span: One that has ended.
+    """
+    line = json.dumps({**span_as_json(span), "resource": dict(resource)}, default=str)
+    return span.scope, line.encode() + b"\n"
 
 
 class Lines:
     """Some spans, as lines.
 
-    Args:
-        resource: Whose they are.
-
     Attributes:
-        size: Their characters.
+        size: Their bytes.
     """
 
-    def __init__(self, resource: Mapping[str, Any]) -> None:
-        self._resource = resource
+    def __init__(self) -> None:
         self._lines: list[bytes] = []
         self.size = 0
 
-    def add(self, span: SpanRecord, most: int) -> bool:
-        """Add a span, unless it would be more than `most` characters with those before."""
-        line = json.dumps({**span_as_json(span), "resource": dict(self._resource)}, default=str)
+    def add(self, span: EncodedSpan, most: int) -> bool:
+        """Add a span, unless it would be more than `most` bytes with those before."""
+        _, line = span
         if self.size and self.size + len(line) > most:
             return False
-        self._lines.append(line.encode() + b"\n")
+        self._lines.append(line)
         self.size += len(line)
         return True
 

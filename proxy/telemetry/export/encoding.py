@@ -15,7 +15,15 @@ from opentelemetry.trace.span import TraceState
 
 from proxy.telemetry.tracing.records import Scope, SpanEvent, SpanLink, SpanRecord
 
-__all__ = ["NAMES", "Export", "encode_resource", "encode_scope", "encode_span"]
+__all__ = [
+    "NAMES",
+    "EncodedSpan",
+    "Export",
+    "encode_resource",
+    "encode_scope",
+    "encode_span",
+    "packed",
+]
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
@@ -27,6 +35,7 @@ _64_BITS: Final = (1 << 64) - 1
 _MOST_NAMES: Final = 512
 _MOST_VALUES: Final = 64
 _LONGEST_TEXT: Final = 64
+_LONGEST_LIST: Final = 256
 
 # The API counts kinds from 0, where the protocol has one that is not known; the next field's tag.
 _KINDS: Final = {kind: bytes((6 << 3, kind.value + 1, 7 << 3 | _FIXED64)) for kind in SpanKind}
@@ -34,6 +43,10 @@ _KINDS: Final = {kind: bytes((6 << 3, kind.value + 1, 7 << 3 | _FIXED64)) for ki
 _double: Final = struct.Struct("<d").pack
 _fixed64: Final = struct.Struct("<Q").pack
 _fixed32: Final = struct.Struct("<I").pack
+
+
+EncodedSpan = tuple[Scope, bytes]
+"""A span that has ended, for whoever sends it, and whose it is."""
 
 
 class _Resource(Protocol):
@@ -54,23 +67,26 @@ class Export:
         size: Bytes of its spans.
     """
 
-    __slots__ = ("_groups", "_resource", "_scope_of", "size")
+    __slots__ = ("_group", "_groups", "_resource", "_scope", "_scope_of", "size")
 
     def __init__(self, resource: bytes, scope_of: Callable[[Scope], bytes]) -> None:
         self._resource = resource
         self._scope_of = scope_of
         self._groups: dict[Scope, list[bytes]] = {}
+        self._scope: Scope | None = None
+        self._group: list[bytes] = []
         self.size = 0
 
-    def add(self, span: SpanRecord, most: int) -> bool:
-        """Add a span that has ended, unless there are others and it would be too much with them."""
-        scope, encoded = span.scope, encode_span(span)
-        if self.size and self.size + len(encoded) > most:
+    def add(self, span: EncodedSpan, most: int) -> bool:
+        """Add a span, unless there are others and it would be too much with them."""
+        scope, data = span
+        if self.size and self.size + len(data) > most:
             return False
-        if (group := self._groups.get(scope)) is None:
-            group = self._groups[scope] = []
-        group.append(encoded)
-        self.size += len(encoded)
+        if scope is not self._scope:
+            # To look it up takes as long as all else here, and mostly it is the one before.
+            self._scope, self._group = scope, self._groups.setdefault(scope, [])
+        self._group.append(data)
+        self.size += len(data)
         return True
 
     def finish(self) -> bytes:
@@ -94,6 +110,11 @@ def encode_scope(scope: Scope) -> bytes:
     out = bytearray(_text(1, scope.name) + _text(2, scope.version))
     _attributes(out, b"\x1a", dict(scope.attributes))
     return _field(1, out) + _text(3, scope.schema_url)
+
+
+def packed(span: SpanRecord) -> EncodedSpan:
+    """Return a span that has ended as `Export` takes it."""
+    return span.scope, encode_span(span)
 
 
 def encode_span(span: SpanRecord) -> bytes:
@@ -171,6 +192,12 @@ def _attributes(out: bytearray, tag: bytes, attributes: Mapping[str, Any]) -> No
             written = name.texts.get(value) or name.text(value)
         elif kind is int:
             written = name.numbers.get(value) or name.number(value)
+        elif kind is bool:
+            written = name.yes if value else name.no
+        elif kind is float:
+            written = name.double + _double(value)
+        elif kind is tuple:
+            written = name.list(value)
         else:
             written = name.entry(_value(value))
         out += tag
@@ -178,27 +205,44 @@ def _attributes(out: bytearray, tag: bytes, attributes: Mapping[str, Any]) -> No
 
 
 class _Name:
-    """A name of attributes, and what some short values look like under it: many come again."""
+    """A name of attributes, and what is the same under it each time.
 
-    __slots__ = ("field", "numbers", "texts")
+    That is the beginning of its entries, by the size of the value, and the whole entries of some
+    short values: many come again. Without them an attribute costs three times as much.
+    """
+
+    __slots__ = ("double", "field", "heads", "lists", "no", "numbers", "text_heads", "texts", "yes")
 
     def __init__(self, key: str) -> None:
         self.field = _field(1, key.encode("utf-8", "replace"))
+        self.heads: dict[int, bytes] = {}
+        self.text_heads: dict[int, bytes] = {}
         self.texts: dict[str, bytes] = {}
         self.numbers: dict[int, bytes] = {}
+        self.lists: dict[tuple[Any, ...], bytes] = {}
+        self.yes, self.no = self.entry(_value(True)), self.entry(_value(False))
+        self.double = self.entry(_value(0.0))[:-8]
 
     def entry(self, value: bytes) -> bytes:
         """Return a `KeyValue`, with its length before it."""
         size = len(value)
-        if size < 128:
-            return _varint(len(self.field) + size + 2) + self.field + _VALUE[size] + value
-        length = _varint(size)
-        whole = _varint(len(self.field) + 1 + len(length) + size)
-        return b"%b%b\x12%b%b" % (whole, self.field, length, value)
+        if (head := self.heads.get(size)) is None:
+            length = _varint(size)
+            whole = _varint(len(self.field) + 1 + len(length) + size)
+            head = b"%b%b\x12%b" % (whole, self.field, length)
+            if size <= _LONGEST_TEXT:
+                self.heads[size] = head
+        return head + value
 
     def text(self, value: str) -> bytes:
         """Return the same for a text, and remember it if there is room."""
-        written = self.entry(_field(1, value.encode("utf-8", "replace")))
+        data = value.encode("utf-8", "replace")
+        size = len(data)
+        if (head := self.text_heads.get(size)) is None:
+            head = self.entry(_field(1, data)).removesuffix(data)
+            if size <= _LONGEST_TEXT:
+                self.text_heads[size] = head
+        written = head + data
         if len(self.texts) < _MOST_VALUES and len(value) <= _LONGEST_TEXT:
             self.texts[value] = written
         return written
@@ -208,6 +252,18 @@ class _Name:
         written = self.entry(_whole(value))
         if len(self.numbers) < _MOST_VALUES:
             self.numbers[value] = written
+        return written
+
+    def list(self, values: tuple[Any, ...]) -> bytes:
+        """Return the same for several values, and remember it if they are texts and few."""
+        for value in values:
+            # What is equal is not always the same, and some is not hashable: 1, 1.0, a mapping.
+            if value.__class__ is not str:
+                return self.entry(_other(values))
+        if (written := self.lists.get(values)) is None:
+            written = self.entry(_other(values))
+            if len(self.lists) < _MOST_VALUES and len(written) <= _LONGEST_LIST:
+                self.lists[values] = written
         return written
 
 
@@ -277,7 +333,6 @@ def _field(number: int, content: bytes | bytearray) -> bytes:
     return b"%c%b%b" % (number << 3 | _BYTES, _varint(size), content)
 
 
-_VALUE: Final = tuple(bytes((2 << 3 | _BYTES, size)) for size in range(128))
 _SMALL: Final = tuple(bytes((value,)) for value in range(128))
 
 

@@ -1,20 +1,25 @@
 """Metrics for Prometheus: the one module that knows its client library. Imported when it is used.
 
-The library keeps its numbers in memory, or, for several server processes, in one memory-mapped
-file for each process and kind, all in one folder: whichever process is scraped reads the files of
-all. Which of the two it decides when it is first imported, by a variable of the environment.
+The numbers of one server process are kept here (`numbers`), and the library makes the page of them:
+its own take a lock and look at bucket after bucket, 1 µs for each observation, of which a request
+makes fifteen. Those of several processes the library keeps in one memory-mapped file for each
+process and kind, all in one folder: whichever process is scraped reads the files of all. That it
+does so it decides when it is first imported, by a variable of the environment.
 
 A process that dies leaves its files. Its counters and histograms go on to count: they are of
 requests that were served. Its gauges say what is no longer so, and go with it (`forget_process`).
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import accumulate
+from math import inf
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from proxy.telemetry.metrics.instruments import Instrument, label_name, prometheus_name
 from proxy.telemetry.metrics.meters import MOST_SERIES, OVERFLOW, Labels, Meter
+from proxy.telemetry.metrics.numbers import Distribution, Numbers, Observe, Single
 from proxy.workers import shared_folder
 
 __all__ = ["PrometheusBackend", "forget_process"]
@@ -47,11 +52,20 @@ from prometheus_client import (  # noqa: E402  the folder had to be named before
     disable_created_metrics,
     generate_latest,
     multiprocess,
+    utils,
 )
+from prometheus_client.core import (  # noqa: E402
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.core import Metric as PrometheusMetric  # noqa: E402
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4  # noqa: E402
 from prometheus_client.openmetrics import exposition as openmetrics  # noqa: E402
+from prometheus_client.registry import Collector  # noqa: E402
 
-# Two of its functions lack some types.
+# Three of its functions lack some types.
+_number: Final = cast("Callable[[float], str]", cast("Any", utils).floatToGoString)
 _mark_dead: Final = cast("Callable[[int, str], None]", cast("Any", multiprocess).mark_process_dead)
 _openmetrics: Final = cast(
     "Callable[[CollectorRegistry], bytes]", cast("Any", openmetrics).generate_latest
@@ -83,7 +97,11 @@ class PrometheusBackend:
 
     def meter(self, instrument: Instrument) -> Meter:
         """Return what takes the observations of a metric."""
-        return _Meter(instrument, self._registry)
+        if _folder is not None:
+            return _Meter(len(instrument.attributes), _finder(instrument, self._registry))
+        numbers = Numbers(instrument)
+        self._registry.register(_Shown(numbers))
+        return _Meter(len(instrument.attributes), numbers.series)
 
     def page(self, *, as_openmetrics: bool) -> tuple[bytes, str]:
         """Return the page and its content type; blocks for as long as making it takes."""
@@ -99,20 +117,20 @@ class PrometheusBackend:
         """There is nothing to deliver: whoever wants them has to ask."""
 
 
-_Observe = Callable[[float], object]
-_Find = Callable[[tuple[str, ...]], _Observe]
+_Series = list[tuple[tuple[str, ...], Single | Distribution]]
+_Find = Callable[[tuple[str, ...]], Observe]
 
 
 class _Meter:
-    """One metric, with the series that it has so far: finding one costs 0.3 µs."""
+    """One metric, with the series that it has so far: finding one costs 0.2 µs."""
 
     __slots__ = ("_find", "_labels", "_overflow", "_series")
 
-    def __init__(self, instrument: Instrument, registry: CollectorRegistry) -> None:
-        self._find = _finder(instrument, registry)
-        self._labels = len(instrument.attributes)
-        self._series: dict[Labels, _Observe] = {}
-        self._overflow: _Observe | None = None
+    def __init__(self, labels: int, find: _Find) -> None:
+        self._find = find
+        self._labels = labels
+        self._series: dict[Labels, Observe] = {}
+        self._overflow: Observe | None = None
 
     def record(self, value: float, labels: Labels, /) -> None:
         series = self._series.get(labels)
@@ -120,7 +138,7 @@ class _Meter:
             series = self._found(labels)
         series(value)
 
-    def _found(self, labels: Labels) -> _Observe:
+    def _found(self, labels: Labels) -> Observe:
         if len(labels) != self._labels:
             raise ValueError(f"{len(labels)} labels are given, {self._labels} are named")
         if len(self._series) >= MOST_SERIES:
@@ -129,6 +147,39 @@ class _Meter:
             return self._overflow
         series = self._series[labels] = self._find(tuple(map(_text, labels)))
         return series
+
+
+class _Shown(Collector):
+    """Shows the numbers of one metric as the library's own would be."""
+
+    def __init__(self, numbers: Numbers) -> None:
+        self._numbers = numbers
+        self._bounds = [_number(bound) for bound in (*numbers.instrument.buckets, inf)]
+
+    def collect(self) -> Iterable[PrometheusMetric]:
+        row, series = self._numbers.instrument, self._numbers.all()
+        if not (row.attributes or series):
+            # Its only series is not to be there before somebody has counted.
+            return
+        name, about = prometheus_name(row), row.description + "."
+        labels = [label_name(attribute) for attribute in row.attributes]
+        if row.kind == "histogram":
+            yield self._histogram(HistogramMetricFamily(name, about, labels=labels), series)
+            return
+        of = CounterMetricFamily if row.kind == "counter" else GaugeMetricFamily
+        family = of(name, about, labels=labels)
+        for values, single in series:
+            if isinstance(single, Single):
+                family.add_metric(values, single.value)
+        yield family
+
+    def _histogram(self, family: HistogramMetricFamily, series: _Series) -> HistogramMetricFamily:
+        for values, one in series:
+            if isinstance(one, Distribution):
+                total, counts = one.total, accumulate(one.counts.copy(), initial=0.0)
+                next(counts)
+                family.add_metric(values, list(zip(self._bounds, counts, strict=True)), total)
+        return family
 
 
 def _finder(instrument: Instrument, registry: CollectorRegistry) -> _Find:
@@ -152,7 +203,7 @@ def _finder(instrument: Instrument, registry: CollectorRegistry) -> _Find:
     return lambda values: _observe(metric.labels(*values))
 
 
-def _observe(series: Counter | Gauge | Histogram) -> _Observe:
+def _observe(series: Counter | Gauge | Histogram) -> Observe:
     if isinstance(series, Histogram):
         return series.observe
     return series.inc if isinstance(series, Counter) else series.set

@@ -192,8 +192,9 @@ class Recorder:
             self._fallbacks.record(1, labels)
         spent = (persona, provider, model, exchange.caller.name)
         if attempt.usage is not None:
-            self._usage.record(attempt.usage, asked)
-            for kind, count in _kinds(attempt.usage):
+            kinds = _kinds(attempt.usage)
+            self._usage.record(attempt.usage, kinds, asked)
+            for kind, count in kinds.items():
                 self._tokens.record(count, (*spent, kind))
         if attempt.cost is not None:
             self._cost.record(attempt.cost, spent)
@@ -212,18 +213,16 @@ def _end_reason(exchange: Exchange, error: ExecutionPlatformError | None) -> str
     return error.code if ours and error.code is not None else "refused"
 
 
-def _kinds(usage: Usage) -> list[tuple[str, int]]:
+def _kinds(usage: Usage) -> dict[str, int]:
     """Return the counts of `ep.tokens` that a provider has told."""
-    prompt, answer = usage.prompt_tokens_details, usage.completion_tokens_details
-    told = (
-        ("input", usage.prompt_tokens),
-        ("output", usage.completion_tokens),
-        ("cache_read", prompt.cached_tokens if prompt else None),
-        ("cache_write", prompt.cache_write_tokens if prompt else None),
-        ("reasoning", answer.reasoning_tokens if answer else None),
-    )
+    told: dict[str, int | None] = {"input": usage.prompt_tokens, "output": usage.completion_tokens}
+    if (prompt := usage.prompt_tokens_details) is not None:
+        told["cache_read"] = prompt.cached_tokens
+        told["cache_write"] = prompt.cache_write_tokens
+    if (answer := usage.completion_tokens_details) is not None:
+        told["reasoning"] = answer.reasoning_tokens
     # What a broken server may say: a counter never goes back.
-    return [(kind, count) for kind, count in told if count is not None and count >= 0]
+    return {kind: count for kind, count in told.items() if count is not None and count >= 0}
 
 
 class _UsageMeters:
@@ -240,8 +239,7 @@ class _UsageMeters:
             part: of(f"gen_ai.client.inference.usage.{part}_tokens") for part in parts
         }
 
-    def record(self, usage: Usage, asked: Labels) -> None:
-        counts = {kind: count for kind, count in _kinds(usage)}
+    def record(self, usage: Usage, counts: Mapping[str, int], asked: Labels) -> None:
         if (count := counts.get("input")) is not None:
             self._usage.record(count, (*asked, "input"))
             self._inputs.record(count, asked)
@@ -262,8 +260,8 @@ class _UsageMeters:
         asked: Labels,
     ) -> None:
         left = total
-        for modality in ("text", "image", "audio"):
-            count: int = getattr(details, f"{modality}_tokens", None) or 0
+        for modality, field in () if details is None else _MODALITIES:
+            count: int = getattr(details, field, None) or 0
             if 0 < count <= left:
                 self._counters[part].record(count, (*asked, modality))
                 left -= count
@@ -271,6 +269,7 @@ class _UsageMeters:
             self._counters[part].record(left, (*asked, "unknown"))
 
 
+_MODALITIES: Final = (("text", "text_tokens"), ("image", "image_tokens"), ("audio", "audio_tokens"))
 _PARTS: Final = (
     ("cache_read", "cache_read.input"),
     ("cache_write", "cache_write.input"),

@@ -1,6 +1,7 @@
 """The span of one call of a provider, and what the GenAI conventions have it say."""
 
 import re
+from functools import lru_cache, partial
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -11,8 +12,9 @@ from proxy.call import AgentFacts, ToolWatch
 from proxy.telemetry import attributes as names
 from proxy.telemetry.content.capture import AttemptContent
 from proxy.telemetry.spans import AttemptEnd, AttemptStart
-from proxy.telemetry.tracing.bounds import LONGEST_NAME, bounded
+from proxy.telemetry.tracing.bounds import LONGEST_NAME, bounded, bounded_all
 from proxy.telemetry.tracing.propagation import outbound, traceparent
+from proxy.telemetry.tracing.starting import start_span
 from proxy.telemetry.tracing.tools import ToolSpans
 from translators.errors import ProviderError
 from translators.fidelity import Report
@@ -29,20 +31,17 @@ class OtelAttemptSpan:
     Args:
         tracer: Makes the span.
         parent: The context of the request's span.
-        start: What is known now.
+        told: What is known now.
     """
 
-    def __init__(self, tracer: Tracer, parent: Context, start: AttemptStart) -> None:
-        agent = start.dialect in names.AGENTS
-        self._span = tracer.start_span(
-            f"invoke_agent {start.dialect}" if agent else f"chat {start.model[:LONGEST_NAME]}",
-            context=parent,
-            kind=SpanKind.CLIENT,
-            attributes=_attempt_attributes(start),
-        )
-        self.carrier = outbound(self._span, parent, start.trace_context)
+    def __init__(self, tracer: Tracer, parent: Context, told: AttemptStart) -> None:
+        agent = told.dialect in names.AGENTS
+        name = f"invoke_agent {told.dialect}" if agent else f"chat {told.model[:LONGEST_NAME]}"
+        attributes = partial(_attempt_attributes, told)
+        self._span = start_span(tracer, name, parent, attributes, kind=SpanKind.CLIENT)
+        self.carrier = outbound(self._span, parent, told.trace_context)
         self._parent = parent
-        self._stream = start.stream
+        self._stream = told.stream
         self.content: AttemptContent | None = None
         self.traceparent: str | None = None
         self._tools: ToolSpans | None = None
@@ -57,15 +56,15 @@ class OtelAttemptSpan:
         """Wants to know of an agent's tools, while they are recorded."""
         return self._tools
 
-    def capture(self, content: AttemptContent, start: AttemptStart) -> None:
+    def capture(self, content: AttemptContent, told: AttemptStart) -> None:
         """Have content captured, if the span is recorded."""
         if self._span.is_recording():
             self.content = content
-            content.known.update(_attempt_attributes(start))
+            content.known.update(_attempt_attributes(told))
 
     def first_chunk(self, seconds: float) -> None:
         """Note the first part of the answer."""
-        if not self._stream:
+        if not (self._stream and self._span.is_recording()):
             # A whole answer has no chunks: the conventions define the time for streams only.
             return
         attributes = {names.TIME_TO_FIRST_CHUNK: seconds}
@@ -96,13 +95,13 @@ class OtelAttemptSpan:
 
 
 def _attempt_attributes(start: AttemptStart) -> dict[str, Any]:
-    url = urlsplit(start.base_url)
+    host, port = _host_and_port(start.base_url)
     attributes: dict[str, Any] = {
         names.OPERATION: "invoke_agent" if start.dialect in names.AGENTS else "chat",
         names.PROVIDER: names.PROVIDER_NAMES.get(start.dialect, start.dialect),
         names.REQUEST_MODEL: bounded(start.model),
-        names.SERVER_ADDRESS: url.hostname or "",
-        names.SERVER_PORT: url.port or (443 if url.scheme == "https" else 80),
+        names.SERVER_ADDRESS: host,
+        names.SERVER_PORT: port,
         names.ATTEMPT_NUMBER: start.number,
         names.ATTEMPT_REASON: start.reason,
         names.ATTEMPT_PROVIDER: start.provider,
@@ -116,8 +115,17 @@ def _attempt_attributes(start: AttemptStart) -> dict[str, Any]:
     for name, value in start.parameters.items():
         if name in names.REQUEST_PARAMETERS and _tells_nothing(value):
             attributes[names.REQUEST_PARAMETERS[name]] = value
-    reported = _report_attributes(start.report)
-    return attributes | {name: paths for name, paths in reported.items() if paths}
+    if start.report.ignored or start.report.emulated:
+        reported = _report_attributes(start.report)
+        attributes.update((name, paths) for name, paths in reported.items() if paths)
+    return attributes
+
+
+@lru_cache(maxsize=256)
+def _host_and_port(base_url: str) -> tuple[str, int]:
+    """Return where a provider is; there are few, and to take an address apart takes 1 µs."""
+    url = urlsplit(base_url)
+    return url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
 
 
 def _tells_nothing(value: Any) -> bool:
@@ -176,16 +184,16 @@ def _outcome_attributes(outcome: Outcome, *, complete: bool) -> dict[str, Any]:
     }
     usage = outcome.usage
     if usage is not None:
-        prompt, answer = usage.prompt_tokens_details, usage.completion_tokens_details
-        attributes |= {
-            names.INPUT_TOKENS: usage.prompt_tokens,
-            names.OUTPUT_TOKENS: usage.completion_tokens,
-            names.CACHE_READ_TOKENS: prompt.cached_tokens if prompt else None,
-            names.CACHE_WRITE_TOKENS: prompt.cache_write_tokens if prompt else None,
-            names.CACHE_CREATION_TOKENS: prompt.cache_write_tokens if prompt else None,
-            names.REASONING_TOKENS: answer.reasoning_tokens if answer else None,
-        }
-    return {name: bounded(value) for name, value in attributes.items() if value is not None}
+        attributes[names.INPUT_TOKENS] = usage.prompt_tokens
+        attributes[names.OUTPUT_TOKENS] = usage.completion_tokens
+        if (prompt := usage.prompt_tokens_details) is not None:
+            attributes[names.CACHE_READ_TOKENS] = prompt.cached_tokens
+            attributes[names.CACHE_WRITE_TOKENS] = prompt.cache_write_tokens
+            attributes[names.CACHE_CREATION_TOKENS] = prompt.cache_write_tokens
+        if (answer := usage.completion_tokens_details) is not None:
+            attributes[names.REASONING_TOKENS] = answer.reasoning_tokens
+    known = {name: value for name, value in attributes.items() if value is not None}
+    return bounded_all(known)
 
 
 def _error_type(error: Exception) -> str:

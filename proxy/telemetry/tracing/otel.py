@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from opentelemetry.context import Context
@@ -28,9 +29,10 @@ from proxy.telemetry.spans import (
     RouteStart,
 )
 from proxy.telemetry.tracing.attempt_span import OtelAttemptSpan
-from proxy.telemetry.tracing.bounds import LONGEST_NAME, bounded
+from proxy.telemetry.tracing.bounds import LONGEST_NAME, bounded, bounded_all
 from proxy.telemetry.tracing.propagation import inbound
 from proxy.telemetry.tracing.records import SpanProvider
+from proxy.telemetry.tracing.starting import start_span
 
 __all__ = ["OtelTelemetry"]
 
@@ -71,12 +73,9 @@ class OtelTelemetry:
         """Start a SERVER span; its place is below the caller's as the policy has it."""
         context, links = inbound(scope["headers"], policy)
         method: str = scope["method"] if scope["method"] in _METHODS else "HTTP"
-        span = self._tracer.start_span(
-            method,
-            context=context,
-            kind=SpanKind.SERVER,
-            attributes=_server_attributes(scope),
-            links=links,
+        attributes = partial(_server_attributes, scope)
+        span = start_span(
+            self._tracer, method, context, attributes, kind=SpanKind.SERVER, links=links
         )
         return _RequestSpan(self._tracer, span, context, scope, self._capture)
 
@@ -122,6 +121,10 @@ class _RequestSpan:
         self._context = set_span_in_context(span, context)
 
     @property
+    def is_recording(self) -> bool:
+        return self._span.is_recording()
+
+    @property
     def traceresponse(self) -> bytes | None:
         span = self._span.get_span_context()
         return b"00-%032x-%016x-%02x" % (span.trace_id, span.span_id, span.trace_flags)
@@ -131,7 +134,7 @@ class _RequestSpan:
         return format(self._span.get_span_context().trace_id, "032x")
 
     def event(self, name: str, attributes: Attributes) -> None:
-        self._span.add_event(name, _bounded_all(attributes))
+        self._span.add_event(name, bounded_all(attributes))
 
     def route(self, start: RouteStart) -> RouteSpan:
         if start.candidates < 2:
@@ -149,7 +152,7 @@ class _RequestSpan:
     def end(self, *, status: int | None, attributes: Attributes, error_type: str | None) -> None:
         span = self._span
         if span.is_recording():
-            final = _bounded_all(attributes)
+            final = bounded_all(attributes)
             # Only a path that a route knows may name a span: others are the caller's to invent.
             if route := getattr(self._scope.get("route"), "path", None):
                 final[names.ROUTE] = route
@@ -168,23 +171,20 @@ class _RequestSpan:
 class _RouteSpan:
     """Ends with the last that was decided, which the next attempt may only bring about."""
 
-    def __init__(self, tracer: Tracer, parent: Context, start: RouteStart) -> None:
-        self._span = tracer.start_span(
-            f"route {start.persona[:LONGEST_NAME]}",
-            context=parent,
-            start_time=start.began,
-            attributes=_route_attributes(start),
-        )
+    def __init__(self, tracer: Tracer, parent: Context, told: RouteStart) -> None:
+        name, attributes = f"route {told.persona[:LONGEST_NAME]}", partial(_route_attributes, told)
+        self._span = start_span(tracer, name, parent, attributes, start_time=told.began)
         self._until = time.time_ns()
 
     def event(self, name: str, attributes: Attributes) -> None:
         self._until = time.time_ns()
-        self._span.add_event(name, _bounded_all(attributes), timestamp=self._until)
+        self._span.add_event(name, bounded_all(attributes), timestamp=self._until)
 
     def selected(self, provider: str, model: str) -> None:
-        self._until = time.time_ns()
-        chosen = {names.ROUTE_SELECTED: provider, names.ROUTE_MODEL: bounded(model)}
-        self._span.set_attributes(chosen)
+        if self._span.is_recording():
+            self._until = time.time_ns()
+            chosen = {names.ROUTE_SELECTED: provider, names.ROUTE_MODEL: bounded(model)}
+            self._span.set_attributes(chosen)
 
     def end(self) -> None:
         self._span.end(self._until)
@@ -195,7 +195,7 @@ class _NoChoice:
         self._request = request
 
     def event(self, name: str, attributes: Attributes) -> None:
-        self._request.add_event(name, _bounded_all(attributes))
+        self._request.add_event(name, bounded_all(attributes))
 
     def selected(self, provider: str, model: str) -> None:
         pass
@@ -233,7 +233,3 @@ def _route_attributes(start: RouteStart) -> dict[str, Any]:
         names.ROUTE_REQUIRED: list(start.required),
         names.ROUTE_REASON: start.reason,
     }
-
-
-def _bounded_all(attributes: Attributes) -> dict[str, Any]:
-    return {name: bounded(value) for name, value in attributes.items()}

@@ -275,6 +275,11 @@ class RecordTracer(trace.Tracer):
         self.ended = ended
         self._sampler = sampler
 
+    @property
+    def decides_by_trace(self) -> bool:
+        """Whether the sampler looks at the trace alone, not at what is said of a span."""
+        return isinstance(self._sampler, HeadSampler)
+
     def start_span(  # noqa: PLR0913  the API's
         self,
         name: str,

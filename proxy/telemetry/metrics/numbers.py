@@ -1,0 +1,89 @@
+"""The numbers of one metric in this process, for whoever shows them.
+
+One thread makes all observations, the event loop's; any other may look at them meanwhile. Neither
+needs a lock: what is seen may lack the observation that is just being made.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+
+from proxy.telemetry.metrics.instruments import Instrument
+
+__all__ = ["Distribution", "Numbers", "Observe", "Single"]
+
+Observe = Callable[[float], object]
+"""Takes the observations of one series."""
+
+
+class Single:
+    """A counter's number, or a gauge's."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value = 0.0
+
+    def add(self, amount: float) -> None:
+        """Count.
+
+        Raises:
+            ValueError: The amount is negative: a counter never goes back.
+        """
+        if amount < 0:
+            raise ValueError("a counter never goes back")
+        self.value += amount
+
+    def set(self, value: float) -> None:
+        """Say what it is now."""
+        self.value = value
+
+
+class Distribution:
+    """A histogram's numbers.
+
+    Args:
+        bounds: Upper bounds of the buckets, in their order, without the infinite one.
+
+    Attributes:
+        counts: How many observations fell into each bucket, the infinite one being the last.
+        total: The sum of all.
+    """
+
+    __slots__ = ("_bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def add(self, value: float) -> None:
+        """Put an observation into its bucket; one at a bound belongs below it."""
+        self.counts[bisect_left(self._bounds, value)] += 1
+        self.total += value
+
+
+class Numbers:
+    """The series of one metric.
+
+    Args:
+        instrument: The metric.
+
+    Attributes:
+        instrument: The same.
+    """
+
+    def __init__(self, instrument: Instrument) -> None:
+        self.instrument = instrument
+        self._series: dict[tuple[str, ...], Single | Distribution] = {}
+
+    def series(self, labels: tuple[str, ...]) -> Observe:
+        """Begin a series, which is there from now on, and return what takes its observations."""
+        if self.instrument.kind == "histogram":
+            distribution = self._series[labels] = Distribution(self.instrument.buckets)
+            return distribution.add
+        single = self._series[labels] = Single()
+        return single.add if self.instrument.kind == "counter" else single.set
+
+    def all(self) -> list[tuple[tuple[str, ...], Single | Distribution]]:
+        """Return all series with the values of their labels, in the order of their begin."""
+        return list(self._series.copy().items())
