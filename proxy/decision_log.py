@@ -7,6 +7,7 @@ the final values.
 
 import os
 import select
+import stat
 import threading
 import time
 from collections import deque
@@ -27,11 +28,13 @@ __all__ = ["DecisionLog", "Line", "LineWriter"]
 MOST_WAITING = 10_000
 """Lines that wait for a reader of the log that does not read."""
 
-GATHERED = 0.005
-"""Seconds in which lines are gathered, from the first on."""
+GATHERED = 0.02
+"""Seconds in which lines are gathered, from the first on. Each time the thread takes the GIL from
+the one that serves, and back."""
 
 # Windows, which has no such limit, lacks the name; 512 is the least that POSIX lets it be.
-_ONE_PIECE: int = getattr(select, "PIPE_BUF", 512)
+_ONE_PIECE_OF_A_PIPE: int = getattr(select, "PIPE_BUF", 512)
+_ONE_PIECE_OF_A_FILE = 64 * 1024
 
 MOST_IN_A_LINE = 10
 LONGEST_PATH = 80
@@ -54,6 +57,7 @@ class LineWriter:
 
     def __init__(self, descriptor: int, log_format: LogFormat = "json") -> None:
         self._descriptor = descriptor
+        self._most = _ONE_PIECE_OF_A_FILE if _is_file(descriptor) else _ONE_PIECE_OF_A_PIPE
         self._format: LogFormat = log_format
         self._lines: deque[bytes] = deque()
         self._dropped = 0
@@ -107,11 +111,18 @@ class LineWriter:
         alone, as it must.
         """
         lines, piece, size = self._lines, list[bytes](), 0
-        while lines and (not piece or size + len(lines[0]) <= _ONE_PIECE):
+        while lines and (not piece or size + len(lines[0]) <= self._most):
             line = lines.popleft()
             piece.append(line)
             size += len(line)
         return b"".join(piece)
+
+
+def _is_file(descriptor: int) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(descriptor).st_mode)
+    except OSError:
+        return False
 
 
 class DecisionLog:

@@ -8,7 +8,6 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import getrandbits
 from typing import cast
@@ -44,7 +43,6 @@ class RequestState:
         exchange: Set by the chat endpoint once the request was read.
         error: Set where a request was refused before that.
         status: Of the response, once it has started.
-        headers: Of that response.
         started: `time.perf_counter()` when the request's head was there.
     """
 
@@ -54,13 +52,12 @@ class RequestState:
     exchange: Exchange | None = None
     error: ExecutionPlatformError | None = None
     status: int | None = None
-    headers: Sequence[tuple[bytes, bytes]] = ()
     started: float = field(default_factory=time.perf_counter)
 
     @property
     def is_stream(self) -> bool:
         """Whether the response that has started is an event stream."""
-        return any(value.startswith(b"text/event-stream") for _, value in self.headers)
+        return self.status == 200 and self.exchange is not None and self.exchange.stream
 
     def ends_early(self, reason: str) -> None:
         """Say why the request is over, unless an answer has begun: that knows it itself."""
@@ -107,7 +104,7 @@ class RequestMiddleware:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 state.status = message["status"]
-                state.headers = message["headers"] = [*message["headers"], *headers]
+                message["headers"] = [*message["headers"], *headers]
             await send(message)
 
         app = self._app
