@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.benchmarks import report, work
+from tests.benchmarks import layers, report, work
 from tests.benchmarks.__main__ import repeatable
 from tests.benchmarks.bars import BARS, judged
 from tests.benchmarks.measure import Bench, Load, Rows, Target
@@ -302,3 +302,46 @@ def test_the_command_on_the_page_names_no_place_of_a_machine() -> None:
 def test_the_page_has_its_markers() -> None:
     text = (ROOT / "tests" / "benchmarks" / "README.md").read_text()
     assert text.count(report.BEGIN) == text.count(report.END) == 1
+
+
+def test_a_sample_counts_for_the_innermost_frame_of_a_layer() -> None:
+    raw = [
+        "<module> (proxy/__main__.py:5);Runner.run (asyncio/runners.py:118);"
+        "RequestMiddleware.__call__ (proxy/middleware.py:120);weigh (policy/decision.py:101);"
+        "__hash__ (enum.py:1) 7",
+        "_run (proxy/decision_log.py:90);wait (threading.py:320) 900",
+    ]
+    found = list(layers.samples(raw))
+    assert [count for _, count in found] == [7]
+    layer, function = layers.layer_of(found[0][0])
+    assert layer == "decision and persona"
+    assert function == "weigh (policy/decision.py)"
+
+
+@pytest.mark.parametrize(
+    ("file", "layer"),
+    [
+        ("proxy/answering.py", "uvicorn, and the connection of the client"),
+        ("proxy/engine.py", "engine and attempts"),
+        ("proxy/http_client/connection.py", "transport to the provider"),
+        ("proxy/telemetry/metrics/numbers.py", "metrics"),
+        ("proxy/telemetry/export/encoding.py", "spans"),
+        ("proxy/decisions/record.py", "record and line of the request"),
+        ("translators/anthropic_messages/request.py", "translation of the request"),
+        ("translators/anthropic_messages/stream.py", "translation of the answer"),
+        ("translators/wire/request.py", "validation of the request"),
+        ("asyncio/runners.py", "event loop: waiting, system calls of others"),
+        ("asyncio/tasks.py", "tasks and timers"),
+    ],
+)
+def test_a_file_belongs_to_a_layer(file: str, layer: str) -> None:
+    assert layers.layer_of([f"anything ({file}:1)"])[0] == layer
+
+
+def test_without_its_sampler_the_profile_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["layers"])
+    monkeypatch.setenv("PATH", "")
+    assert layers.main() == 2
+    assert "pip install py-spy" in capsys.readouterr().err
