@@ -57,7 +57,7 @@ class Exchange:
         route: The span of the decision where the request goes, once there is one.
         generation: Of the policy that serves it: its number.
         media: What was fetched for it, or why it could not be, by address.
-        holds: Give back the memory that was taken for them.
+        holds: Called once the answer has begun, or failed: they give back memory.
         started: `time.perf_counter()` when the request had been read.
         decision: Where it may go, and why; without targets where nobody can serve it.
         defaults: The persona's parameters, for what the client does not set.
