@@ -304,6 +304,9 @@ def test_the_page_has_its_markers() -> None:
     assert text.count(report.BEGIN) == text.count(report.END) == 1
 
 
+RUNNER = "Runner.run (asyncio/runners.py:118)"
+
+
 def test_a_sample_counts_for_the_innermost_frame_of_a_layer() -> None:
     raw = [
         "<module> (proxy/__main__.py:5);Runner.run (asyncio/runners.py:118);"
@@ -311,11 +314,10 @@ def test_a_sample_counts_for_the_innermost_frame_of_a_layer() -> None:
         "__hash__ (enum.py:1) 7",
         "_run (proxy/decision_log.py:90);wait (threading.py:320) 900",
     ]
-    found = list(layers.samples(raw))
-    assert [count for _, count in found] == [7]
-    layer, function = layers.layer_of(found[0][0])
-    assert layer == "decision and persona"
-    assert function == "weigh (policy/decision.py)"
+    (ours, seven), (others, _) = layers.samples(raw)
+    assert seven == 7
+    assert layers.layer_of(ours) == ("decision and persona", "weigh (policy/decision.py)")
+    assert layers.layer_of(others)[0] == layers.OTHERS
 
 
 @pytest.mark.parametrize(
@@ -335,7 +337,39 @@ def test_a_sample_counts_for_the_innermost_frame_of_a_layer() -> None:
     ],
 )
 def test_a_file_belongs_to_a_layer(file: str, layer: str) -> None:
-    assert layers.layer_of([f"anything ({file}:1)"])[0] == layer
+    assert layers.layer_of([RUNNER, f"anything ({file}:1)"])[0] == layer
+
+
+@pytest.mark.parametrize(
+    ("frames", "layer"),
+    [
+        (
+            ["with_parameters (policy/personas.py:1)", "model_copy (pydantic/main.py:1)"],
+            "decision and persona",
+        ),
+        (
+            ["to_native (translators/openai_chat/request.py:1)"]
+            + ["to_wire (translators/wire/request.py:1)", "model_dump (pydantic/main.py:1)"],
+            "translation of the request",
+        ),
+        (
+            ["put (proxy/telemetry/export/delivery.py:1)", "set (threading.py:1)"],
+            "spans",
+        ),
+        (
+            ["handle (translators/openai_responses/stream.py:1)"]
+            + ["reason (translators/openai_responses/thinking.py:1)"],
+            "translation of the answer",
+        ),
+    ],
+)
+def test_what_is_used_by_several_counts_for_its_caller(frames: list[str], layer: str) -> None:
+    assert layers.layer_of([RUNNER, *frames])[0] == layer
+
+
+def test_a_sampler_that_saw_nothing_is_no_table() -> None:
+    with pytest.raises(SystemExit, match="saw nothing"):
+        layers.show(["_run (proxy/decision_log.py:90) 5"], 300, 0)
 
 
 def test_without_its_sampler_the_profile_says_what_to_install(

@@ -50,7 +50,7 @@ LAYERS: Final = (
         r"proxy/(middleware|chat|body|disconnect|logs|event_stream|access)",
     ),
     ("tasks and timers", r"asyncio/|proxy/time_limit|proxy/ticker"),
-    ("validation of the request", r"translators/wire|pydantic"),
+    ("validation of the request", r"translators/wire"),
     ("decision and persona", r"policy/"),
     (
         "translation of the request",
@@ -61,7 +61,7 @@ LAYERS: Final = (
     ("translation of the answer", r"translators/"),
     ("metrics", r"telemetry/metrics|prometheus_client"),
     ("spans", r"proxy/telemetry|opentelemetry"),
-    ("record and line of the request", r"proxy/(decisions|decision_log)|queue\.py|threading\.py"),
+    ("record and line of the request", r"proxy/(decisions|decision_log)"),
     ("transport to the provider", r"proxy/http|httptools|aiohttp"),
     ("engine and attempts", r"proxy/"),
 )
@@ -71,24 +71,38 @@ RATE: Final = 400
 """Samples a second."""
 
 
+ALSO_OF_ANSWERS: Final = re.compile(r"translators/(\w+/(thoughts|thinking|calls)|names)")
+"""Files that requests and answers share: whose they are, is said by who called them."""
+
+OTHERS: Final = "other threads: log, spans"
+
+
 def samples(raw: Iterable[str]) -> Iterator[tuple[list[str], int]]:
-    """Yield the stacks of the main thread, innermost last, with how often each was seen."""
+    """Yield the stacks that py-spy saw, innermost last, with how often each was seen."""
     for line in raw:
         stack, _, count = line.rpartition(" ")
-        frames = stack.split(";")
-        # The other threads mostly wait, which the sampler cannot always tell from work.
-        if any("Runner.run" in frame for frame in frames):
-            yield frames, int(count)
+        yield stack.split(";"), int(count)
 
 
 def layer_of(frames: list[str]) -> tuple[str, str]:
     """Return the layer of a stack, and the function that made it so."""
-    for frame in reversed(frames):
-        place = frame.rpartition("(")[2]
+    if not any("(asyncio/runners.py" in frame for frame in frames):
+        return OTHERS, OTHERS
+    for index in range(len(frames) - 1, -1, -1):
+        place = frames[index].rpartition("(")[2]
+        if frames[index].startswith("to_wire ") and "translators/wire" in place:
+            # A request is written there for whoever translates it.
+            continue
         for layer, files in LAYERS:
             if re.search(files, place):
-                return layer, re.sub(r":\d+\)$", ")", frame)
+                function = re.sub(r":\d+\)$", ")", frames[index])
+                shared = ALSO_OF_ANSWERS.search(place) and _answers(frames[:index])
+                return ("translation of the answer" if shared else layer), function
     return "other", frames[-1]
+
+
+def _answers(frames: list[str]) -> bool:
+    return any(re.search(r"translators/\w+/(stream|response)\.py", frame) for frame in frames)
 
 
 def sampled(bench: Bench, target: Target, work: Work, load: Load) -> list[str]:
@@ -116,11 +130,16 @@ def show(raw: Iterable[str], cpu: float, functions: int) -> None:
         layer, function = layer_of(frames)
         by_layer[layer] += count
         by_function[function] += count
-    total = sum(by_layer.values())
+    # Their waiting cannot always be told from work: they are shown, and not counted.
+    others = by_layer.pop(OTHERS, 0)
+    by_function.pop(OTHERS, None)
+    if not (total := sum(by_layer.values())):
+        raise SystemExit("layers: the sampler saw nothing of the server's main thread")
     print(f"| layer | µs of {cpu:.0f} | share |\n|---|---|---|")
     for layer in (*(name for name, _ in LAYERS), "other"):
         count = by_layer[layer]
         print(f"| {layer} | {count / total * cpu:.0f} | {count / total:.1%} |")
+    print(f"({others} samples of other threads beside {total}; most of them waited)")
     for function, count in by_function.most_common(functions):
         print(f"{count / total * cpu:8.1f} µs  {function}")
 

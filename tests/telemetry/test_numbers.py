@@ -1,5 +1,6 @@
 """The page of one process is the one that Prometheus's own client would make of it."""
 
+import re
 import threading
 from collections.abc import Callable
 from math import inf
@@ -107,3 +108,17 @@ def test_a_page_is_made_while_series_come() -> None:
     thread.join()
     page, _ = backend.page(as_openmetrics=False)
     assert page.count(b'ep_provider="x"} 1.0') == len(known)
+
+
+@pytest.mark.parametrize("instrument", [DURATION, COUNTER], ids=["histogram", "counter"])
+def test_values_that_read_the_same_are_one_series(instrument: Any) -> None:
+    """None and an empty text are the same label; a name may be that of what was too much."""
+    backend = PrometheusBackend()
+    meter = backend.meter(instrument)
+    one = tuple(None for _ in instrument.attributes)
+    other = tuple("" for _ in instrument.attributes)
+    for labels in (one, one, other, one):
+        meter.record(1, labels)
+    page = backend.page(as_openmetrics=False)[0].decode()
+    counts = [line for line in page.splitlines() if re.match(r"\w+_(count|total)\W", line)]
+    assert [line.rpartition(" ")[2] for line in counts] == ["4.0"]

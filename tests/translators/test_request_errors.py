@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from translators.errors import InvalidRequest
 from translators.json import encode
+from translators.wire import request
 from translators.wire.request import ChatCompletionRequest, parse_request
 
 Json = dict[str, Any]
@@ -294,3 +295,25 @@ def test_a_million_mistakes_are_told_as_the_first(fields: dict[str, Any], param:
     finally:
         tracemalloc.stop()
     assert caught.value.param == param
+
+
+def _never(*_: object, **__: object) -> None:
+    pytest.fail("that was not to be called")
+
+
+@pytest.mark.parametrize("wrong", [b'"messages":[%b]', b'"messages":"x","tools":[%b]'])
+def test_a_body_of_very_many_parts_is_refused_without_an_object_of_each(
+    wrong: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would hold the event loop, and the memory, for what the first of them decides."""
+    monkeypatch.setattr(request, "from_json", _never)
+    parts = b",".join([b"[     ]"] * 200_000)
+    with pytest.raises(InvalidRequest):
+        parse_request(b'{"model":"m",' + wrong % parts + b"}")
+
+
+def test_a_large_body_of_few_parts_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request, "_read_again", _never)
+    text = b"x" * 2_000_000
+    body = b'{"model":"m","messages":[{"role":"user","content":"%b"}]}' % text
+    assert parse_request(body).messages[0].content == text.decode()

@@ -74,15 +74,17 @@ class Numbers:
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
+        self._is_set = instrument.kind not in ("counter", "histogram")
         self._series: dict[tuple[str, ...], Single | Distribution] = {}
 
     def series(self, labels: tuple[str, ...]) -> Observe:
-        """Begin a series, which is there from now on, and return what takes its observations."""
-        if self.instrument.kind == "histogram":
-            distribution = self._series[labels] = Distribution(self.instrument.buckets)
-            return distribution.add
-        single = self._series[labels] = Single()
-        return single.add if self.instrument.kind == "counter" else single.set
+        """Return what takes the observations of a series, which is there from now on."""
+        found = self._series.get(labels)
+        if found is None:
+            histogram = self.instrument.kind == "histogram"
+            found = Distribution(self.instrument.buckets) if histogram else Single()
+            self._series[labels] = found
+        return found.set if isinstance(found, Single) and self._is_set else found.add
 
     def all(self) -> list[tuple[tuple[str, ...], Single | Distribution]]:
         """Return all series with the values of their labels, in the order of their begin."""
