@@ -5,13 +5,18 @@ uvicorn searches each header field for what must not be in it, and writes head a
 and leaves with the first of the body, as ASGI has it (a head must not be sent before that).
 """
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
+from proxy.disconnect import Departure
+
 __all__ = ["Answering"]
 
-_NO_BODY = (204, 304)
+_CONTROLS: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+_NO_BODY: Final = (204, 304)
 """Statuses of answers that have none (RFC 9112, 6.3)."""
 
 
@@ -19,9 +24,23 @@ class Answering(RequestResponseCycle):
     """uvicorn's cycle; only what is sent is sent in another way."""
 
     _head = b""
+    _until_close = False
+
+    @property
+    def disconnected(self) -> bool:
+        """Whether the client has left. uvicorn tells only the last of pipelined requests."""
+        departure = Departure.of(self.scope)
+        return departure is not None and departure.happened
+
+    @disconnected.setter
+    def disconnected(self, value: bool) -> None:
+        """Nothing: the connection knows it itself."""
 
     async def send(self, message: Any) -> None:
         """Send a part of the answer, once there is place for it.
+
+        Names of header fields are in lower case, as ASGI has it; `transfer-encoding` is not the
+        application's to give.
 
         Raises:
             RuntimeError: The application breaks ASGI's rules, or a header field is none.
@@ -52,17 +71,20 @@ class Answering(RequestResponseCycle):
                 has_close = True
         if self.chunked_encoding is None:
             self.expected_content_length = 0
-            if self.scope["method"] != "HEAD" and status not in _NO_BODY:
+            if self.scope["http_version"] == "1.0":
+                # It knows no chunks (RFC 9112, 6.1), and has no second request on the connection.
+                self._until_close = True
+            elif self.scope["method"] != "HEAD" and status not in _NO_BODY:
                 self.chunked_encoding = True
                 fields.append((b"transfer-encoding", b"chunked"))
         if has_close:
             self.keep_alive = False
         elif not self.keep_alive:
             fields.append((b"connection", b"close"))
+        if _CONTROLS.search(b"".join([part for field in fields for part in field])):
+            # It could begin another field, or another answer.
+            raise RuntimeError("a header field holds a control character")
         head = b"".join([b"%b: %b\r\n" % field for field in fields])
-        if head.count(b"\n") != len(fields) or head.count(b"\r") != len(fields) or b"\0" in head:
-            # It would begin another field, or another answer.
-            raise RuntimeError("a header field holds a line end")
         self.response_started = True
         self.waiting_for_100_continue = False
         self._head = STATUS_LINE[status] + head + b"\r\n"
@@ -73,7 +95,7 @@ class Answering(RequestResponseCycle):
         elif self.chunked_encoding:
             last = b"" if more else b"0\r\n\r\n"
             body = b"%x\r\n%b\r\n%b" % (len(body), body, last) if body else last
-        else:
+        elif not self._until_close:
             self.expected_content_length -= len(body)
             if self.expected_content_length < 0:
                 raise RuntimeError("the body is longer than its content-length")

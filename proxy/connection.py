@@ -21,6 +21,9 @@ __all__ = ["Connection"]
 MAX_HEAD = 64 * 1024
 """Bytes of a head, of the trailers behind a body, or of a chunk's extension; and one read more."""
 
+MOST_WAITING = 16
+"""Requests that a client may send before their turn. Behind them its connection is not read."""
+
 _REASONS = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}
 
 
@@ -52,6 +55,8 @@ class Connection(HttpToolsProtocol):
         """Stop to wait; tell those who serve that their client has left."""
         self._unwatch()
         super().connection_lost(exc)
+        # uvicorn leaves its timer, and with it all of this, where the client reset the connection.
+        self._unset_keepalive_if_required()
         self._departure.happen()
 
     def data_received(self, data: bytes) -> None:
@@ -84,6 +89,9 @@ class Connection(HttpToolsProtocol):
         self.cycle.message_event = cast("Any", Event())
         self._in_head, self._progress = False, True
         self._unwatch()
+        if 0 < len(self.pipeline) <= MOST_WAITING:
+            # uvicorn reads on when the request before is answered, and would not see its client go.
+            self.flow.resume_reading()
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body."""
@@ -96,8 +104,11 @@ class Connection(HttpToolsProtocol):
         self._progress = True
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP."""
-        self._answer(InvalidRequest(msg, code="invalid_http"))
+        """Answer what is no HTTP, if there is a place for an answer."""
+        if self._is_answering() and self.cycle.response_started:
+            self.transport.close()
+        else:
+            self._answer(InvalidRequest(msg, code="invalid_http"))
 
     def _read_on(self) -> None:
         # uvicorn pauses behind a large body until somebody asks it for more.

@@ -28,7 +28,7 @@ __all__ = ["DecisionLog", "Line", "LineWriter"]
 MOST_WAITING = 10_000
 """Lines that wait for a reader of the log that does not read."""
 
-GATHERED = 0.02
+GATHERED = 0.005
 """Seconds in which lines are gathered, from the first on. Each time the thread takes the GIL from
 the one that serves, and back."""
 
@@ -78,6 +78,9 @@ class LineWriter:
         lines.append(line)
         if not self._wake.is_set():
             self._wake.set()
+        if self._closed and not self._thread.is_alive():
+            # A server that is forced to its end closes this before its last requests are over.
+            self._write_all()
 
     def close(self, seconds: float = 1.0) -> None:
         """Write what waits, for at most some seconds."""
@@ -102,7 +105,15 @@ class LineWriter:
             with suppress(OSError):
                 left = memoryview(piece)
                 while left:
-                    left = left[os.write(self._descriptor, left) :]
+                    left = left[self._written(left) :]
+
+    def _written(self, piece: memoryview) -> int:
+        """Write some of a piece; return how much. Wait for place where nothing else does."""
+        while True:
+            try:
+                return os.write(self._descriptor, piece)
+            except BlockingIOError:
+                select.select((), (self._descriptor,), ())
 
     def _next_piece(self) -> bytes:
         """Return what is written at once: whole lines, of which nothing mixes with others' ones.

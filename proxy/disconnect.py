@@ -38,9 +38,14 @@ class Departure:
         self._happened = False
 
     @staticmethod
-    def of(scope: Scope) -> "Departure | None":
+    def of(scope: Any) -> "Departure | None":
         """Return that of a request's client; None: the server is another one, and has none."""
         return cast("Departure | None", scope.get(_KEY))
+
+    @property
+    def happened(self) -> bool:
+        """Whether the client has left."""
+        return self._happened
 
     def put_into(self, scope: Any) -> None:
         """Make it known to whoever serves the request of this scope."""

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Scope
 
 from proxy.errors import error_response
+from proxy.garbage import seldom_collected
 from proxy.logs.records import loop_errors_logged
 from proxy.probes import live
 from proxy.quality.endpoints import quality_routes
@@ -37,7 +38,7 @@ def create_quality_app(configuration: Configuration | None = None) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, object]]:
         async with open_quality(known, refused=_log_refusal) as quality:
-            with loop_errors_logged():
+            with loop_errors_logged(), seldom_collected():
                 yield {"quality": quality, "settings": known.settings}
 
     app = Starlette(

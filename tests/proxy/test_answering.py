@@ -106,7 +106,9 @@ async def test_a_head_request_is_answered_without_the_body() -> None:
     assert answer.endswith(b"\r\n\r\n")
 
 
-@pytest.mark.parametrize("value", [b"a\r\nset-cookie: b", b"a\nb", b"a\rb", b"a\0b"])
+@pytest.mark.parametrize(
+    "value", [b"a\r\nset-cookie: b", b"a\nb", b"a\rb", b"a\0b", b"\x01", b"\x7f"]
+)
 async def test_a_field_that_would_begin_another_is_not_sent(value: bytes) -> None:
     """The application's fault, and answered as one."""
     app = _app(_start((b"x-ours", value), (b"content-length", b"2")), _body(b"ok"))

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -272,3 +273,38 @@ def test_lines_of_several_threads_are_all_written(writer_to_a_pipe: tuple[LineWr
     for thread in threads:
         thread.join()
     assert sorted(got.splitlines(keepends=True)) == sorted(each * 4)
+
+
+def test_a_line_that_comes_after_the_end_is_written_all_the_same(tmp_path: Path) -> None:
+    """A server that is forced to its end may close the log before its last requests are over."""
+    file = tmp_path / "log"
+    with file.open("wb") as out:
+        writer = LineWriter(out.fileno())
+        writer.write(b"one\n")
+        writer.close()
+        writer.write(b"two\n")
+        writer.write(b"three\n")
+    assert file.read_bytes() == b"one\ntwo\nthree\n"
+
+
+def test_a_pipe_that_refuses_to_block_loses_nothing() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    writer = LineWriter(writing)
+    lines = [b"%05d %s\n" % (number, b"x" * 90) for number in range(5000)]
+    got = bytearray()
+
+    def read() -> None:
+        time.sleep(0.1)
+        while len(got) < len(b"".join(lines)) and (piece := os.read(reading, 65536)):
+            got.extend(piece)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for line in lines:
+        writer.write(line)
+    reader.join(10)
+    writer.close()
+    os.close(reading)
+    os.close(writing)
+    assert bytes(got) == b"".join(lines)
