@@ -21,16 +21,20 @@ _NO_BODY: Final = (204, 304)
 
 
 class Answering(RequestResponseCycle):
-    """uvicorn's cycle; only what is sent is sent in another way."""
+    """uvicorn's cycle; only what is sent is sent in another way.
+
+    Attributes:
+        departure: Of the client; whoever makes this sets it.
+    """
 
     _head = b""
     _until_close = False
+    departure: Departure
 
     @property
     def disconnected(self) -> bool:
         """Whether the client has left. uvicorn tells only the last of pipelined requests."""
-        departure = Departure.of(self.scope)
-        return departure is not None and departure.happened
+        return self.departure.happened
 
     @disconnected.setter
     def disconnected(self, value: bool) -> None:

@@ -86,6 +86,7 @@ class Connection(HttpToolsProtocol):
         super().on_headers_complete()
         # uvicorn lets nobody choose the classes. The request is served once this callback is over.
         self.cycle.__class__ = Answering
+        cast("Answering", self.cycle).departure = self._departure
         self.cycle.message_event = cast("Any", Event())
         self._in_head, self._progress = False, True
         self._unwatch()
