@@ -20,10 +20,7 @@ async def _started(upstream: Upstream, dialect: str, count: int = 1) -> None:
 
 
 async def _assert_aborted(upstream: Upstream, dialect: str) -> None:
-    async def aborted() -> bool:
-        return await upstream.count("aborted_by_client", dialect) == 1
-
-    await eventually(aborted, AT_ONCE, "the end of the upstream request")
+    await upstream.aborted(dialect, AT_ONCE)
     await upstream.closed(dialect)
 
 

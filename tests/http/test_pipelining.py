@@ -19,13 +19,10 @@ SLOW = "[sandbox delay=30]"
 
 
 async def _ended(upstream: Upstream, proxy: Proxy, before: int) -> None:
-    async def aborted() -> bool:
-        return await upstream.count("aborted_by_client", "openai") == 1
-
     async def logged() -> bool:
         return len(proxy.decisions()) > before
 
-    await eventually(aborted, 1.0, "the end of the provider's request")
+    await upstream.aborted("openai")
     await eventually(logged, 2.0, "the line of the request")
     assert proxy.decisions()[-1]["end"] == "client_disconnect"
 

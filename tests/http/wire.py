@@ -164,6 +164,14 @@ class Upstream:
 
         await eventually(none, 1.0, "the end of the upstream request")
 
+    async def aborted(self, dialect: str, seconds: float = 1.0) -> None:
+        """Wait until one request was ended by whoever asked, at once."""
+
+        async def ended() -> bool:
+            return await self.count("aborted_by_client", dialect) == 1
+
+        await eventually(ended, seconds, "the end of the upstream request")
+
     async def connections(self) -> int:
         """Return how many connections were ever opened."""
         stats = await self.client.get(f"{self.process.url}/_sandbox/stats")
