@@ -90,6 +90,8 @@ class Peer:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
         self.left = asyncio.Event()
+        # Or what was said last would be lost where a script ends: its connection is aborted then.
+        writer.transport.set_write_buffer_limits(high=0)
 
     async def request(self) -> tuple[bytes, bytes]:
         """Return head and body of the next request."""
@@ -99,7 +101,7 @@ class Peer:
         return head, await self.reader.readexactly(size)
 
     async def say(self, data: bytes) -> None:
-        """Send bytes; waits while nobody reads them."""
+        """Send bytes; waits until the system has taken all of them."""
         self.writer.write(data)
         await self.writer.drain()
 
