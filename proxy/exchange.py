@@ -1,7 +1,7 @@
 """The record of one request: what the answer's headers, the spans and the decision log say."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -9,7 +9,9 @@ from policy.decision import Decision
 from policy.schema import Target
 from proxy.cache_use import ANY_ANSWER, CacheControl, CacheUse
 from proxy.media.addresses import MediaProblem
-from proxy.telemetry.spans import NO_ROUTE, NO_TELEMETRY, RequestSpan, RouteSpan
+from proxy.telemetry.recurring import recurring
+from proxy.telemetry.spans import NO_ROUTE, NO_TELEMETRY, Attributes, RequestSpan, RouteSpan
+from proxy.telemetry.tracing.bounds import bounded
 from proxy.trail import AttemptRecord
 from translators.errors import ExecutionPlatformError, ProviderError
 from translators.fidelity import Report
@@ -184,35 +186,32 @@ class Exchange:
             headers.append((b"x-ep-emulated-params", _header(", ".join(self.report.emulated))))
         return headers
 
-    def attributes(self) -> Mapping[str, str | bool | int | float]:
-        """Return the attributes of the request's span."""
-        attributes: dict[str, str | bool | int | float] = {
-            "ep.request.id": self.request_id,
-            "ep.model.requested": self.model,
-            "ep.stream": self.stream,
-            "ep.attempts": self.attempts,
-            "ep.key.name": self.caller.name,
-            "ep.policy.generation": self.generation,
-            "ep.stream.end_reason": self.end_reason,
-        }
-        if self.decision is not None:
-            attributes["ep.persona"] = self.decision.persona
-        if self.target is not None:
-            attributes["ep.provider.served"] = self.target.provider
-            attributes["ep.model.served"] = (
-                self.outcome.model if self.outcome and self.outcome.model else self.target.model
-            )
-        if self.cache is not None:
-            attributes["ep.cache"] = self.cache.word
-            if self.cache.why_not is not None:
-                attributes["ep.cache.why_not"] = self.cache.why_not
-        if any(attempt.reason == "fallback" for attempt in self.trail):
-            attributes["ep.fallback"] = True
+    def attributes(self) -> Sequence[Attributes]:
+        """Return the attributes of the request's span: what recurs, and what is its own."""
+        decision, target, cache = self.decision, self.target, self.cache
+        served = None if target is None else target.model
+        if target is not None and self.outcome is not None and self.outcome.model:
+            served = self.outcome.model
+        recurring = _attributes(
+            *(bounded(self.model), self.stream, self.attempts, self.caller.name, self.generation),
+            *(self.end_reason, None if decision is None else bounded(decision.persona)),
+            *(None if target is None else target.provider, bounded(served)),
+            any(attempt.reason == "fallback" for attempt in self.trail) or None,
+            *(None if cache is None else cache.word, None if cache is None else cache.why_not),
+        )
+        own: dict[str, str | float] = {"ep.request.id": self.request_id}
         if (cost := self.cost) is not None:
-            attributes["ep.cost.usd"] = cost
+            own["ep.cost.usd"] = cost
         if self.restored:
-            attributes["ep.reasoning.restored"] = self.restored
-        return attributes
+            own["ep.reasoning.restored"] = self.restored
+        return recurring, own
+
+
+_attributes = recurring(
+    *("ep.model.requested", "ep.stream", "ep.attempts", "ep.key.name", "ep.policy.generation"),
+    *("ep.stream.end_reason", "ep.persona", "ep.provider.served", "ep.model.served"),
+    *("ep.fallback", "ep.cache", "ep.cache.why_not"),
+)
 
 
 def forget_frames(error: BaseException | None) -> None:

@@ -98,8 +98,8 @@ class RequestMiddleware:
         serving = Serving(state.request_id, state.span)
         SERVING.set(serving)
         headers = [(b"x-request-id", state.request_id.encode())]
-        if state.span.traceresponse is not None:
-            headers.append((b"traceresponse", state.span.traceresponse))
+        if (place := span.traceresponse) is not None:
+            headers.append((b"traceresponse", place))
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -170,7 +170,7 @@ def _finish(scope: Scope, state: RequestState, service: Service) -> None:
         return
     state.span.end(
         status=state.status,
-        attributes={"ep.request.id": state.request_id},
+        attributes=({"ep.request.id": state.request_id},),
         error_type=error_type(error),
     )
     if error is not None:

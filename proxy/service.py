@@ -125,7 +125,7 @@ class Service:
         """
         exchange.span.end(
             status=status,
-            attributes=exchange.attributes() if exchange.span.is_recording else {},
+            attributes=exchange.attributes() if exchange.span.is_recording else (),
             error_type=error_type(error or exchange.error),
         )
         self.metrics.finished(exchange, error, self.generation.engine.policy)

@@ -188,8 +188,16 @@ class RequestSpan(Protocol):
         """Start the span of one call of a provider."""
         ...
 
-    def end(self, *, status: int | None, attributes: Attributes, error_type: str | None) -> None:
-        """End the span."""
+    def end(
+        self, *, status: int | None, attributes: Sequence[Attributes], error_type: str | None
+    ) -> None:
+        """End the span.
+
+        Args:
+            status: Of the response; None: it had not begun.
+            attributes: What is known at the end, in parts.
+            error_type: Why the request failed, if it did.
+        """
         ...
 
 
@@ -260,7 +268,9 @@ class _NoRequest:
     def attempt(self, start: AttemptStart) -> AttemptSpan:
         return _NO_ATTEMPT
 
-    def end(self, *, status: int | None, attributes: Attributes, error_type: str | None) -> None:
+    def end(
+        self, *, status: int | None, attributes: Sequence[Attributes], error_type: str | None
+    ) -> None:
         pass
 
 

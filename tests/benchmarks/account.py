@@ -88,7 +88,7 @@ def no_spans(done: Exchange) -> Callable[[], object]:
         attempt.first_chunk(0.4)
         attempt.end(AttemptEnd(CALL, done.outcome, "completed", chunks=0, cost=None))
         route.end()
-        span.end(status=200, attributes={}, error_type=None)
+        span.end(status=200, attributes=(), error_type=None)
 
     return run
 

@@ -25,6 +25,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from proxy.call import Call
+from proxy.telemetry.recurring import recurring
 from proxy.telemetry.setup import create_telemetry
 from proxy.telemetry.spans import NO_TELEMETRY, AttemptEnd, AttemptStart, RouteStart, Telemetry
 from proxy.telemetry.tracing.otel import OtelTelemetry
@@ -60,12 +61,11 @@ OUTCOME: Final = Outcome(
     native_finish_reason="end_turn",
     usage=Usage(prompt_tokens=812, completion_tokens=211, total_tokens=1023),
 )  # fmt: skip
-END: Final[dict[str, Any]] = {
-    "ep.request.id": "0123456789abcdef", "ep.model.requested": "architect", "ep.attempts": 1,
-    "ep.model.served": "claude-sonnet-5-20260101", "ep.provider.served": "anthropic",
-    "ep.fallback": False, "ep.stream": True, "ep.stream.end_reason": "completed",
-    "ep.stream.time_to_first_byte": 0.31,
-}  # fmt: skip
+END: Final = recurring(
+    *("ep.model.requested", "ep.attempts", "ep.model.served", "ep.provider.served"),
+    *("ep.stream", "ep.stream.end_reason", "ep.persona", "ep.key.name", "ep.policy.generation"),
+)
+"""As `proxy.exchange` has them."""
 
 
 def one_request(telemetry: Telemetry, number: int) -> None:
@@ -80,7 +80,12 @@ def one_request(telemetry: Telemetry, number: int) -> None:
     outcome = replace(OUTCOME, id=f"msg_{number}")
     attempt.end(AttemptEnd(call, outcome, "completed", chunks=60))
     route.end()
-    request.end(status=200, attributes=END, error_type=None)
+    known = END(
+        *("architect", 1, "claude-sonnet-5-20260101", "anthropic"),
+        *(True, "completed", "architect", "anonymous", 1),
+    )
+    own = {"ep.request.id": f"req_{number}", "ep.cost.usd": 0.01}
+    request.end(status=200, attributes=(known, own), error_type=None)
 
 
 def measured(telemetry: Telemetry, requests: int, settle: Callable[[int], None]) -> float:

@@ -8,7 +8,7 @@ import asyncio
 import gc
 import json
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import FrameType, SimpleNamespace
@@ -23,23 +23,39 @@ from proxy.service import load_configuration
 from tests.http.wire import Connection, body_of
 from tests.providers import UPSTREAM_KEY, closed_port, standard_policy
 from tests.serving import ROOT, Proxy, SandboxProcess
+from tests.telemetry.otlp_sink import OtlpSink
 
 OURS: Final = ("proxy.", "policy.", "translators.")
 FOLDERS: Final = tuple(str(ROOT / name.rstrip(".")) for name in OURS)
 
 
-@pytest.fixture
-def policy(providers: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+Variables = dict[str, str]
+
+
+@pytest.fixture(params=["untraced", "traced"])
+def given(
+    request: pytest.FixtureRequest,
+    providers: SandboxProcess,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Generator[Variables]:
+    """The variables of a server, without and with spans that go to a collector."""
     monkeypatch.setenv("UPSTREAM_KEY", UPSTREAM_KEY)
     file = tmp_path / "policy.yaml"
     file.write_text(json.dumps(standard_policy(providers, dead=closed_port())))
-    return file
+    found = {"EP_POLICY": str(file), "EP_POLICY_RELOAD": "0", "EP_LOG_LEVEL": "error"}
+    if request.param == "untraced":
+        yield found
+        return
+    with OtlpSink() as sink:
+        yield {**found, "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url}
+        # Or this has shown nothing of tracing.
+        assert sink.spans
 
 
 @asynccontextmanager
-async def _served(policy: Path) -> AsyncGenerator[Proxy]:
+async def _served(given: Variables) -> AsyncGenerator[Proxy]:
     """Serve in this process; `port` is all there is of the server."""
-    given = {"EP_POLICY": str(policy), "EP_POLICY_RELOAD": "0", "EP_LOG_LEVEL": "error"}
     config = uvicorn.Config(
         create_app(load_configuration(given)),
         http=ServerConnection,
@@ -64,9 +80,9 @@ def _of_ours(what: Any) -> bool:
     return type(what).__module__.startswith(OURS)
 
 
-async def _left_behind(policy: Path, body: dict[str, Any], until: bytes) -> list[Any]:
+async def _left_behind(given: Variables, body: dict[str, Any], until: bytes) -> list[Any]:
     """Ask, and leave at a mark in the answer; return what of ours only the collector would find."""
-    async with _served(policy) as server:
+    async with _served(given) as server:
 
         async def ask() -> None:
             async with await Connection.ask(server, body) as client:
@@ -105,20 +121,20 @@ ENDS: Final[dict[str, tuple[str, bytes]]] = {
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 @pytest.mark.parametrize("end", ENDS)
 async def test_a_request_leaves_nothing_for_the_collector(
-    policy: Path, end: str, stream: bool
+    given: Variables, end: str, stream: bool
 ) -> None:
     text, until = ENDS[end]
     body = body_of("openai_first", f"{text} Hi", stream=stream)
-    assert await _left_behind(policy, body, until) == []
+    assert await _left_behind(given, body, until) == []
 
 
 @pytest.mark.parametrize(
     ("persona", "until"), [("dead_first", b'"finish_reason":"stop"'), ("dead_only", b'"error"')]
 )
 async def test_a_provider_that_cannot_be_reached_leaves_nothing(
-    policy: Path, persona: str, until: bytes
+    given: Variables, persona: str, until: bytes
 ) -> None:
-    assert await _left_behind(policy, body_of(persona), until) == []
+    assert await _left_behind(given, body_of(persona), until) == []
 
 
 @pytest.mark.parametrize(
@@ -127,15 +143,15 @@ async def test_a_provider_that_cannot_be_reached_leaves_nothing(
     ids=lambda wrong: next(iter(wrong)),
 )
 async def test_a_request_that_is_refused_leaves_nothing(
-    policy: Path, wrong: dict[str, Any]
+    given: Variables, wrong: dict[str, Any]
 ) -> None:
-    assert await _left_behind(policy, {**body_of("openai_first"), **wrong}, b'"error"') == []
+    assert await _left_behind(given, {**body_of("openai_first"), **wrong}, b'"error"') == []
 
 
-async def test_a_candidate_that_lacks_something_leaves_nothing(policy: Path) -> None:
+async def test_a_candidate_that_lacks_something_leaves_nothing(given: Variables) -> None:
     """The first candidate's API cannot express it, the second's can."""
     body = body_of("anthropic_first", logit_bias={"50256": -100}, logprobs=True)
-    assert await _left_behind(policy, body, b'"finish_reason":"stop"') == []
+    assert await _left_behind(given, body, b'"finish_reason":"stop"') == []
 
 
 @pytest.mark.parametrize(
@@ -149,8 +165,8 @@ async def test_a_candidate_that_lacks_something_leaves_nothing(policy: Path) -> 
 )
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 async def test_an_answer_without_its_end_leaves_nothing(
-    policy: Path, text: str, until: bytes, stream: bool
+    given: Variables, text: str, until: bytes, stream: bool
 ) -> None:
     body = body_of("openai_only", text, stream=stream)
     # A whole answer that does not come tells nothing before: the client leaves after a while.
-    assert await _left_behind(policy, body, until if stream or "cut" in text else b"") == []
+    assert await _left_behind(given, body, until if stream or "cut" in text else b"") == []

@@ -26,7 +26,8 @@ from proxy.telemetry.export.encoding import (
 )
 from proxy.telemetry.export.otlp import otlp_settings
 from proxy.telemetry.export.schedule import Schedule
-from proxy.telemetry.tracing.records import RecordProvider, SpanRecord
+from proxy.telemetry.tracing.records import SpanRecord
+from proxy.telemetry.tracing.tracer import RecordProvider
 from proxy.telemetry.variables import TelemetryError
 from tests.serving import wait_until
 from tests.telemetry.collector import Collector, Said

@@ -31,8 +31,9 @@ from opentelemetry.trace import (
 from proxy.telemetry.export.delivery import MAX_REQUEST
 from proxy.telemetry.export.encoding import Export, encode_resource, encode_scope, packed
 from proxy.telemetry.tracing.limits import SpanLimits
-from proxy.telemetry.tracing.records import RecordProvider, SpanRecord
+from proxy.telemetry.tracing.records import SpanRecord
 from proxy.telemetry.tracing.sampling import HeadSampler
+from proxy.telemetry.tracing.tracer import RecordProvider
 
 RESOURCE = Resource({"service.name": "test", "process.pid": 7, "x": ["a"]}, "https://schema/1")
 LONG = "ö" * 200

@@ -24,7 +24,8 @@ from proxy.telemetry.export.encoding import Export, encode_resource, encode_scop
 from proxy.telemetry.setup import create_telemetry
 from proxy.telemetry.spans import NO_TELEMETRY, AttemptEnd, AttemptStart
 from proxy.telemetry.tracing.otel import OtelTelemetry
-from proxy.telemetry.tracing.records import RecordProvider, SpanProvider, SpanRecord
+from proxy.telemetry.tracing.records import SpanRecord
+from proxy.telemetry.tracing.tracer import RecordProvider, SpanProvider
 from tests.agent_cli import NEEDS_CLI
 from tests.http.agent_server import policy
 from tests.providers import UPSTREAM_KEY
@@ -61,7 +62,7 @@ def serve(telemetry: Any, traceparent: str | None = PARENT) -> None:
     attempt.end(AttemptEnd(Call(), None, "upstream_error", chunks=3))
     request.event("ep.fallback", {"from": "up"})
     attributes = {"ep.stream.end_reason": "upstream_error", "ep.attempts": 1}
-    request.end(status=200, attributes=attributes, error_type="truncated")
+    request.end(status=200, attributes=(attributes,), error_type="truncated")
 
 
 def telling(request: ExportTraceServiceRequest) -> list[Span]:
@@ -71,6 +72,10 @@ def telling(request: ExportTraceServiceRequest) -> list[Span]:
     ]
     ids = {span.span_id: number for number, span in enumerate(spans)}
     for span in spans:
+        # Their order means nothing.
+        sorted_ones = sorted(span.attributes, key=lambda attribute: attribute.key)
+        del span.attributes[:]
+        span.attributes.extend(sorted_ones)
         span.parent_span_id = str(ids.get(span.parent_span_id, span.parent_span_id.hex())).encode()
         span.flags &= ~0xFF
         span.status.SetInParent()

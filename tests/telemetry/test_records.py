@@ -23,8 +23,9 @@ from opentelemetry.trace import (
 )
 
 from proxy.telemetry.tracing.limits import SpanLimits
-from proxy.telemetry.tracing.records import RecordProvider, RecordTracer, SpanRecord
+from proxy.telemetry.tracing.records import SpanRecord
 from proxy.telemetry.tracing.sampling import HeadSampler
+from proxy.telemetry.tracing.tracer import RecordProvider, RecordTracer
 
 STATE = TraceState([("vendor", "a"), ("other", "b")])
 REMOTE = SpanContext(0xABC, 0xDEF, True, TraceFlags(1), STATE)

@@ -245,7 +245,7 @@ def test_telemetry_that_is_off_is_one_object_that_does_nothing():
     assert span is NO_TELEMETRY.request({"headers": []})
     assert (span.traceresponse, span.trace_id) == (None, None)
     span.event("x", {})
-    span.end(status=200, attributes={}, error_type=None)
+    span.end(status=200, attributes=(), error_type=None)
 
 
 async def test_what_a_client_made_up_is_short_on_spans():

@@ -18,10 +18,12 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from proxy.telemetry.recurring import Recurring
 from proxy.telemetry.tracing.propagation import outbound, traceparent
-from proxy.telemetry.tracing.records import RecordProvider, SpanRecord
+from proxy.telemetry.tracing.records import SpanRecord
 from proxy.telemetry.tracing.sampling import HeadSampler
-from proxy.telemetry.tracing.starting import start_span
+from proxy.telemetry.tracing.starting import Place, start_span
+from proxy.telemetry.tracing.tracer import RecordProvider
 
 
 class Asking(Sampler):
@@ -41,13 +43,13 @@ def started(tracer: Tracer, path: str) -> tuple[bool, int]:
     """Return whether a span is recorded, and how often its attributes were made."""
     made: list[str] = []
 
-    def attributes() -> Mapping[str, str]:
+    def attributes() -> list[Mapping[str, str]]:
         made.append(path)
-        return {"url.path": path}
+        return [Recurring({"a": "b"}), {"url.path": path}]
 
-    span = start_span(tracer, "name", Context(), attributes)
+    span = start_span(tracer, "name", Place(Context()), attributes)
     if isinstance(span, SpanRecord):
-        assert span.attributes == {"url.path": path}
+        assert span.attributes == {"a": "b", "url.path": path}
     return span.is_recording(), len(made)
 
 

@@ -18,8 +18,9 @@ from proxy.telemetry.export.schedule import Schedule
 from proxy.telemetry.resource import resource
 from proxy.telemetry.tracing.limits import SpanLimits
 from proxy.telemetry.tracing.otel import OtelTelemetry
-from proxy.telemetry.tracing.records import RecordProvider, SpanRecord
+from proxy.telemetry.tracing.records import SpanRecord
 from proxy.telemetry.tracing.sampling import sampler_from
+from proxy.telemetry.tracing.tracer import RecordProvider
 
 __all__ = ["connect", "exporter_for"]
 

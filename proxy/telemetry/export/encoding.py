@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol, cast
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 from opentelemetry.trace.span import TraceState
 
+from proxy.telemetry.recurring import Recurring
 from proxy.telemetry.tracing.records import Scope, SpanEvent, SpanLink, SpanRecord
 
 __all__ = [
@@ -26,6 +27,9 @@ __all__ = [
 ]
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+_ATTRIBUTES: Final = b"\x4a"
+"""The tag of `Span.attributes`."""
 
 _HAS_IS_REMOTE: Final = 0x100
 _IS_REMOTE: Final = 0x200
@@ -91,11 +95,13 @@ class Export:
 
     def finish(self) -> bytes:
         """Return the request."""
-        groups = [
-            _field(2, b"".join([self._scope_of(scope), *spans]))
-            for scope, spans in self._groups.items()
-        ]
-        return _field(1, b"".join([self._resource, *groups]))
+        parts = [self._resource]
+        for scope, spans in self._groups.items():
+            fields = self._scope_of(scope)
+            parts += (_head(2, len(fields) + sum(map(len, spans))), fields)
+            parts += spans
+        # In one piece at once: half a megabyte is copied, and its pages are got, once only.
+        return b"".join((_head(1, sum(map(len, parts))), *parts))
 
 
 def encode_resource(resource: _Resource) -> bytes:
@@ -134,7 +140,9 @@ def encode_span(span: SpanRecord) -> bytes:
     out += _fixed64(span.start_time & _64_BITS)
     out += b"\x41"
     out += _fixed64((span.end_time or 0) & _64_BITS)
-    _attributes(out, b"\x4a", span.attributes)
+    for part in span.recurring:
+        out += part.encoded or _encoded_once(part)
+    _attributes(out, _ATTRIBUTES, span.own)
     for event in span.events:
         out += _field(11, _event(event))
     for link in span.links:
@@ -148,6 +156,14 @@ def encode_span(span: SpanRecord) -> bytes:
     out += b"\x85\x01"
     out += _fixed32(_flags(context.trace_flags, parent))
     return _field(2, out)
+
+
+def _encoded_once(part: Recurring) -> bytes:
+    """Return attributes as a span has them, and have them remember it."""
+    out = bytearray()
+    _attributes(out, _ATTRIBUTES, part)
+    part.encoded = bytes(out)
+    return part.encoded
 
 
 def _event(event: SpanEvent) -> bytearray:
@@ -324,6 +340,11 @@ def _text(number: int, text: str | None) -> bytes:
 
 def _count(number: int, count: int) -> bytes:
     return _varint(number << 3 | _VARINT) + _varint(count) if count else b""
+
+
+def _head(number: int, size: int) -> bytes:
+    """Return what stands before a field's content."""
+    return b"%c%b" % (number << 3 | _BYTES, _varint(size))
 
 
 def _field(number: int, content: bytes | bytearray) -> bytes:

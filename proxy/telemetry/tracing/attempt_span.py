@@ -1,26 +1,28 @@
 """The span of one call of a provider, and what the GenAI conventions have it say."""
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from opentelemetry.context import Context
-from opentelemetry.trace import SpanKind, StatusCode, Tracer, set_span_in_context
+from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
 from proxy.call import AgentFacts, ToolWatch
 from proxy.telemetry import attributes as names
 from proxy.telemetry.content.capture import AttemptContent
-from proxy.telemetry.spans import AttemptEnd, AttemptStart
-from proxy.telemetry.tracing.bounds import LONGEST_NAME, bounded, bounded_all
+from proxy.telemetry.recurring import Recurring, recurring
+from proxy.telemetry.spans import AttemptEnd, AttemptStart, Attributes
+from proxy.telemetry.tracing.bounds import LONGEST_NAME, bounded
 from proxy.telemetry.tracing.propagation import outbound, traceparent
-from proxy.telemetry.tracing.starting import start_span
+from proxy.telemetry.tracing.starting import Place, start_span
 from proxy.telemetry.tracing.tools import ToolSpans
 from translators.errors import ProviderError
 from translators.fidelity import Report
 from translators.protocol import Outcome
 
-__all__ = ["OtelAttemptSpan"]
+__all__ = ["OtelAttemptSpan", "UnrecordedAttempt"]
 
 _WORD: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
@@ -30,17 +32,17 @@ class OtelAttemptSpan:
 
     Args:
         tracer: Makes the span.
-        parent: The context of the request's span.
+        place: Below the request's span.
         told: What is known now.
     """
 
-    def __init__(self, tracer: Tracer, parent: Context, told: AttemptStart) -> None:
+    def __init__(self, tracer: Tracer, place: Place, told: AttemptStart) -> None:
         agent = told.dialect in names.AGENTS
         name = f"invoke_agent {told.dialect}" if agent else f"chat {told.model[:LONGEST_NAME]}"
         attributes = partial(_attempt_attributes, told)
-        self._span = start_span(tracer, name, parent, attributes, kind=SpanKind.CLIENT)
-        self.carrier = outbound(self._span, parent, told.trace_context)
-        self._parent = parent
+        self._span = start_span(tracer, name, place, attributes, kind=SpanKind.CLIENT)
+        self._below = place.below(self._span)
+        self.carrier = outbound(self._span, place.outer, told.trace_context)
         self._stream = told.stream
         self.content: AttemptContent | None = None
         self.traceparent: str | None = None
@@ -49,7 +51,7 @@ class OtelAttemptSpan:
             # Its process reports to our own collector: what a provider may see is another matter.
             self.traceparent = traceparent(self._span)
             if self._span.is_recording():
-                self._tools = ToolSpans(tracer, set_span_in_context(self._span, parent))
+                self._tools = ToolSpans(tracer, self._below.context)
 
     @property
     def watch(self) -> ToolWatch | None:
@@ -60,7 +62,8 @@ class OtelAttemptSpan:
         """Have content captured, if the span is recorded."""
         if self._span.is_recording():
             self.content = content
-            content.known.update(_attempt_attributes(told))
+            for part in _attempt_attributes(told):
+                content.known.update(part)
 
     def first_chunk(self, seconds: float) -> None:
         """Note the first part of the answer."""
@@ -80,45 +83,68 @@ class OtelAttemptSpan:
         if self._tools is not None:
             self._tools.end(failed=failed)
         if span.is_recording():
-            final = _end_attributes(end)
+            final, own = _end_attributes(end)
             if failed:
                 # The provider's own words may hold what the client said: they stay out.
                 kind = _error_type(end.error) if end.error is not None else end.end_reason
-                final[names.ERROR_TYPE] = kind
+                own[names.ERROR_TYPE] = kind
                 span.set_status(StatusCode.ERROR)
             span.set_attributes(final)
+            span.set_attributes(own)
             if self.content is not None:
                 self.content.known.update(final)
+                self.content.known.update(own)
                 span.set_attributes(self.content.end(complete=end.end_reason == "completed"))
-                self.content.tell(set_span_in_context(span, self._parent))
+                self.content.tell(self._below.context)
         span.end()
 
 
-def _attempt_attributes(start: AttemptStart) -> dict[str, Any]:
-    host, port = _host_and_port(start.base_url)
-    attributes: dict[str, Any] = {
-        names.OPERATION: "invoke_agent" if start.dialect in names.AGENTS else "chat",
-        names.PROVIDER: names.PROVIDER_NAMES.get(start.dialect, start.dialect),
-        names.REQUEST_MODEL: bounded(start.model),
-        names.SERVER_ADDRESS: host,
-        names.SERVER_PORT: port,
-        names.ATTEMPT_NUMBER: start.number,
-        names.ATTEMPT_REASON: start.reason,
-        names.ATTEMPT_PROVIDER: start.provider,
-    }
-    if start.dialect in names.AGENTS:
-        attributes[names.AGENT_NAME] = start.dialect
-    if start.stream:
-        attributes[names.REQUEST_STREAM] = True
-    if start.reason == "retry":
-        attributes[names.RESEND_COUNT] = 1
+class UnrecordedAttempt:
+    """An attempt of a request that nobody records: the provider is told so, and that is all.
+
+    Args:
+        request: The request's span.
+        outer: The context that it was started in.
+        told: What is known now.
+    """
+
+    watch: ToolWatch | None = None
+    content: AttemptContent | None = None
+
+    def __init__(self, request: Span, outer: Context, told: AttemptStart) -> None:
+        self.carrier = outbound(request, outer, told.trace_context)
+        self.traceparent = traceparent(request) if told.dialect in names.AGENTS else None
+
+    def first_chunk(self, seconds: float) -> None:
+        """Note nothing."""
+
+    def end(self, end: AttemptEnd) -> None:
+        """End nothing."""
+
+
+_start = recurring(
+    *(names.OPERATION, names.PROVIDER, names.REQUEST_MODEL, names.SERVER_ADDRESS),
+    *(names.SERVER_PORT, names.ATTEMPT_NUMBER, names.ATTEMPT_REASON, names.ATTEMPT_PROVIDER),
+    *(names.AGENT_NAME, names.REQUEST_STREAM, names.RESEND_COUNT),
+)
+
+
+def _attempt_attributes(start: AttemptStart) -> Sequence[Attributes]:
+    dialect, agent = start.dialect, start.dialect in names.AGENTS
+    recurring = _start(
+        *("invoke_agent" if agent else "chat", names.PROVIDER_NAMES.get(dialect, dialect)),
+        *(bounded(start.model), *_host_and_port(start.base_url)),
+        *(start.number, start.reason, start.provider, dialect if agent else None),
+        *(True if start.stream else None, 1 if start.reason == "retry" else None),
+    )
+    own: dict[str, Any] = {}
     for name, value in start.parameters.items():
         if name in names.REQUEST_PARAMETERS and _tells_nothing(value):
-            attributes[names.REQUEST_PARAMETERS[name]] = value
+            own[names.REQUEST_PARAMETERS[name]] = value
     if start.report.ignored or start.report.emulated:
         reported = _report_attributes(start.report)
-        attributes.update((name, paths) for name, paths in reported.items() if paths)
-    return attributes
+        own.update((name, paths) for name, paths in reported.items() if paths)
+    return (recurring, own) if own else (recurring,)
 
 
 @lru_cache(maxsize=256)
@@ -140,27 +166,36 @@ def _report_attributes(report: Report) -> dict[str, list[str]]:
     }
 
 
-def _end_attributes(end: AttemptEnd) -> dict[str, Any]:
-    attributes: dict[str, Any] = {names.END_REASON: end.end_reason}
+_end = recurring(
+    *(names.END_REASON, names.STATUS, names.ATTEMPT_DIALECT),
+    *(names.RESPONSE_MODEL, names.FINISH_REASONS, names.NATIVE_FINISH_REASON),
+)
+
+
+def _end_attributes(end: AttemptEnd) -> tuple[Recurring, dict[str, Any]]:
+    """Return what is known at the end: what comes again and again, and the attempt's own."""
+    call, outcome = end.call, end.outcome
+    model = reasons = native = None
+    if outcome is not None:
+        # The conventions' word for an answer that failed, was cancelled or broke off is `error`.
+        reason = outcome.finish_reason if end.end_reason == "completed" else "error"
+        reasons = (bounded(reason),) if reason else None
+        model, native = bounded(outcome.model), bounded(outcome.native_finish_reason)
+    recurring = _end(end.end_reason, call.status, call.dialect, model, reasons, native)
+    own: dict[str, Any] = {} if outcome is None else _outcome_attributes(outcome)
     if end.chunks:
-        attributes[names.CHUNKS] = end.chunks
-    if end.call.follow_ups:
-        attributes[names.FOLLOW_UPS] = end.call.follow_ups
-    if end.call.status is not None:
-        attributes[names.STATUS] = end.call.status
-    if end.call.dialect is not None:
-        attributes[names.ATTEMPT_DIALECT] = end.call.dialect
-    if end.call.report is not None:
-        attributes |= _report_attributes(end.call.report)
-    if end.call.request_id is not None:
-        attributes[names.UPSTREAM_REQUEST_ID] = bounded(end.call.request_id)
+        own[names.CHUNKS] = end.chunks
+    if call.follow_ups:
+        own[names.FOLLOW_UPS] = call.follow_ups
+    if call.report is not None:
+        own |= _report_attributes(call.report)
+    if call.request_id is not None:
+        own[names.UPSTREAM_REQUEST_ID] = bounded(call.request_id)
     if end.cost is not None:
-        attributes[names.COST] = end.cost
-    if end.call.agent is not None:
-        attributes |= _agent_attributes(end.call.agent)
-    if end.outcome is not None:
-        attributes.update(_outcome_attributes(end.outcome, complete=end.end_reason == "completed"))
-    return attributes
+        own[names.COST] = end.cost
+    if call.agent is not None:
+        own |= _agent_attributes(call.agent)
+    return recurring, own
 
 
 def _agent_attributes(agent: AgentFacts) -> dict[str, Any]:
@@ -173,15 +208,9 @@ def _agent_attributes(agent: AgentFacts) -> dict[str, Any]:
     return {name: value for name, value in attributes.items() if value is not None}
 
 
-def _outcome_attributes(outcome: Outcome, *, complete: bool) -> dict[str, Any]:
-    # The conventions' word for an answer that failed, was cancelled or broke off is `error`.
-    reason = outcome.finish_reason if complete else "error"
-    attributes: dict[str, Any] = {
-        names.RESPONSE_ID: outcome.id,
-        names.RESPONSE_MODEL: outcome.model,
-        names.FINISH_REASONS: [reason] if reason else None,
-        names.NATIVE_FINISH_REASON: outcome.native_finish_reason,
-    }
+def _outcome_attributes(outcome: Outcome) -> dict[str, Any]:
+    """Return what is an answer's own."""
+    attributes: dict[str, Any] = {names.RESPONSE_ID: bounded(outcome.id)}
     usage = outcome.usage
     if usage is not None:
         attributes[names.INPUT_TOKENS] = usage.prompt_tokens
@@ -192,8 +221,7 @@ def _outcome_attributes(outcome: Outcome, *, complete: bool) -> dict[str, Any]:
             attributes[names.CACHE_CREATION_TOKENS] = prompt.cache_write_tokens
         if (answer := usage.completion_tokens_details) is not None:
             attributes[names.REASONING_TOKENS] = answer.reasoning_tokens
-    known = {name: value for name, value in attributes.items() if value is not None}
-    return bounded_all(known)
+    return {name: value for name, value in attributes.items() if value is not None}
 
 
 def _error_type(error: Exception) -> str:

@@ -1,63 +1,32 @@
-"""Spans as plain records, behind OpenTelemetry's API.
+"""Spans as plain records, behind OpenTelemetry's API; `tracer` makes them.
 
 The SDK's spans with a lock each, a queue that is locked, and messages of protobuf made for every
 attribute cost 0.5 ms of CPU for five spans. What is here costs a twentieth: a span is a record that
-one thread writes, and that another encodes (`encoding`) once it has ended.
+one thread writes, and that is encoded (`encoding`) once it has ended.
 
 Where the SDK differs from the specification, this follows the latter: what is past a limit is the
 new attribute, event or link. An attribute that is None counts as one that is not there.
 """
 
 import traceback
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from random import getrandbits
 from time import time_ns
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry import trace
-from opentelemetry.context import Context
-from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace.span import TraceFlags
 
-from proxy.telemetry.tracing.limits import Attributes, SpanLimits, keep, kept
-from proxy.telemetry.tracing.sampling import HeadSampler
+from proxy.telemetry.recurring import Recurring
+from proxy.telemetry.tracing.limits import Attributes, keep, kept
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace.sampling import Sampler
+    from proxy.telemetry.tracing.tracer import RecordTracer
 
-__all__ = [
-    "RecordProvider",
-    "RecordTracer",
-    "Scope",
-    "SpanEvent",
-    "SpanLink",
-    "SpanProvider",
-    "SpanRecord",
-]
+__all__ = ["Scope", "SpanEvent", "SpanLink", "SpanRecord"]
 
 _SAMPLED: Final = TraceFlags.SAMPLED
-_RANDOM: Final = TraceFlags.RANDOM_TRACE_ID
-_FLAGS: Final = tuple(TraceFlags(bits) for bits in range(4))
-
-
-class SpanProvider(Protocol):
-    """What `OtelTelemetry` needs of a provider; the SDK's is one, too."""
-
-    def get_tracer(
-        self,
-        instrumenting_module_name: str,
-        instrumenting_library_version: str | None = None,
-        /,
-    ) -> trace.Tracer:
-        """Return what starts spans."""
-        ...
-
-    def shutdown(self) -> None:
-        """Deliver what is left."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +68,8 @@ class SpanRecord(trace.Span):
         name: Its name.
         start_time: Nanoseconds since 1970.
         end_time: The same; None while it is open.
-        attributes: By name: texts, numbers, truth values, bytes, and tuples and mappings of them.
+        own: Attributes by name: texts, numbers, truth values, bytes, tuples and mappings of them.
+        recurring: More of them; no name is in two of these, or in `own`, too.
         events: What happened, in order.
         links: Other spans.
         status_code: The end as far as it was said.
@@ -111,7 +81,6 @@ class SpanRecord(trace.Span):
     __slots__ = (
         "on_exception",
         "_tracer",
-        "attributes",
         "context",
         "dropped_attributes",
         "dropped_events",
@@ -121,7 +90,9 @@ class SpanRecord(trace.Span):
         "kind",
         "links",
         "name",
+        "own",
         "parent",
+        "recurring",
         "start_time",
         "status_code",
         "status_text",
@@ -134,6 +105,7 @@ class SpanRecord(trace.Span):
         context: SpanContext,
         parent: SpanContext | None,
         kind: SpanKind,
+        start_time: int | None = None,
     ) -> None:
         self._tracer = tracer
         self.on_exception: tuple[bool, bool] = (True, True)
@@ -141,9 +113,10 @@ class SpanRecord(trace.Span):
         self.context = context
         self.parent = parent
         self.kind = kind
-        self.start_time = time_ns()
+        self.start_time = time_ns() if start_time is None else start_time
         self.end_time: int | None = None
-        self.attributes: dict[str, Any] = {}
+        self.own: dict[str, Any] = {}
+        self.recurring: list[Recurring] = []
         self.events: list[SpanEvent] = []
         self.links: list[SpanLink] = []
         self.status_code = StatusCode.UNSET
@@ -163,10 +136,39 @@ class SpanRecord(trace.Span):
         """Return whether it is still open."""
         return self.end_time is None
 
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """All attributes, in a mapping of their own."""
+        found: dict[str, Any] = {}
+        for part in self.recurring:
+            found.update(part)
+        found.update(self.own)
+        return found
+
     def set_attributes(self, attributes: Attributes) -> None:
         """Set attributes; of those past the limit only the number is kept."""
-        if self.end_time is None:
-            self.dropped_attributes += keep(self.attributes, attributes, self._tracer.limits.span)
+        if self.end_time is not None:
+            return
+        bounds, recurring = self._tracer.limits.span, self.recurring
+        if recurring or attributes.__class__ is Recurring:
+            fit = self._fit(attributes, bounds.most)
+            if fit and bounds.longest is None and attributes.__class__ is Recurring:
+                recurring.append(cast("Recurring", attributes))
+                return
+            if not fit:
+                # One by one, then: some replace others, or are too many.
+                self.own = self.attributes
+                recurring.clear()
+        self.dropped_attributes += keep(self.own, attributes, bounds)
+
+    def _fit(self, attributes: Attributes, most: int) -> bool:
+        """Whether more attributes can stand beside those that are there, as they are."""
+        parts = (self.own, *self.recurring)
+        for part in parts:
+            most -= len(part)
+            if not part.keys().isdisjoint(attributes):
+                return False
+        return len(attributes) <= most
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Set one attribute."""
@@ -249,139 +251,3 @@ class SpanRecord(trace.Span):
             if set_status:
                 self.set_status(StatusCode.ERROR, f"{type(exc_val).__name__}: {exc_val}")
         self.end()
-
-
-class RecordTracer(trace.Tracer):
-    """Starts spans.
-
-    Args:
-        scope: Whose they are.
-        sampler: Says which of them are recorded.
-        limits: How much of one is kept.
-        ended: Takes those that have ended, on the thread that ends them.
-    """
-
-    __slots__ = ("_sampler", "ended", "limits", "scope")
-
-    def __init__(
-        self,
-        scope: Scope,
-        sampler: "HeadSampler | Sampler",
-        limits: SpanLimits,
-        ended: Callable[[SpanRecord], None],
-    ) -> None:
-        self.scope = scope
-        self.limits = limits
-        self.ended = ended
-        self._sampler = sampler
-
-    @property
-    def decides_by_trace(self) -> bool:
-        """Whether the sampler looks at the trace alone, not at what is said of a span."""
-        return isinstance(self._sampler, HeadSampler)
-
-    def start_span(  # noqa: PLR0913  the API's
-        self,
-        name: str,
-        context: Context | None = None,
-        kind: SpanKind = SpanKind.INTERNAL,
-        attributes: Attributes | None = None,
-        links: Sequence[Link] | None = None,
-        start_time: int | None = None,
-        record_exception: bool = True,
-        set_status_on_exception: bool = True,
-    ) -> trace.Span:
-        """Start a span below the one of `context`, or that is current; else a trace of its own."""
-        parent = trace.get_current_span(context).get_span_context()
-        if parent.is_valid:
-            trace_id, random = parent.trace_id, parent.trace_flags & _RANDOM
-        else:
-            parent, trace_id, random = None, _random_id(128), _RANDOM
-        sampler = self._sampler
-        if isinstance(sampler, HeadSampler):
-            recorded = sampled = sampler.samples(parent, trace_id)
-            state = None if parent is None else parent.trace_state
-        else:
-            result = sampler.should_sample(context, trace_id, name, kind, attributes, links or ())
-            recorded, sampled = result.decision.is_recording(), result.decision.is_sampled()
-            attributes, state = cast("Attributes", result.attributes), result.trace_state
-        flags = _FLAGS[random | _SAMPLED if sampled else random]
-        own = SpanContext(trace_id, _random_id(64), False, flags, state)
-        if not recorded:
-            return NonRecordingSpan(own)
-        span = SpanRecord(self, name, own, parent, kind)
-        if start_time is not None:
-            span.start_time = start_time
-        if attributes:
-            span.set_attributes(attributes)
-        for link in links or ():
-            span.add_link(link.context, link.attributes)
-        span.on_exception = (record_exception, set_status_on_exception)
-        return span
-
-    @contextmanager
-    def start_as_current_span(  # noqa: PLR0913  # pyright: ignore[reportIncompatibleMethodOverride]
-        self,
-        name: str,
-        context: Context | None = None,
-        kind: SpanKind = SpanKind.INTERNAL,
-        attributes: Attributes | None = None,
-        links: Sequence[Link] | None = None,
-        start_time: int | None = None,
-        record_exception: bool = True,
-        set_status_on_exception: bool = True,
-        end_on_exit: bool = True,
-    ) -> Generator[trace.Span]:
-        """Start a span that is current inside; not for what awaits or yields inside."""
-        # The API's own kind of context manager, which also wraps coroutines, is private.
-        flags = (record_exception, set_status_on_exception)
-        span = self.start_span(name, context, kind, attributes, links, start_time, *flags)
-        with trace.use_span(span, end_on_exit, *flags):
-            yield span
-
-
-class RecordProvider(trace.TracerProvider):
-    """Makes tracers whose spans go to one or more places.
-
-    Args:
-        ended: Takes spans that are sampled and have ended.
-        shut: Delivers what is left; blocks for a few seconds at most.
-        sampler: Says which spans are recorded.
-        limits: How much of one is kept.
-    """
-
-    def __init__(
-        self,
-        ended: Callable[[SpanRecord], None],
-        shut: Callable[[], None] = lambda: None,
-        *,
-        sampler: "HeadSampler | Sampler | None" = None,
-        limits: SpanLimits | None = None,
-    ) -> None:
-        self._ended = ended
-        self._shut = shut
-        self._sampler = HeadSampler() if sampler is None else sampler
-        self._limits = SpanLimits() if limits is None else limits
-
-    def get_tracer(
-        self,
-        instrumenting_module_name: str,
-        instrumenting_library_version: str | None = None,
-        schema_url: str | None = None,
-        attributes: Attributes | None = None,
-    ) -> RecordTracer:
-        """Return what starts the spans of an instrumentation."""
-        listed = tuple((attributes or {}).items())
-        scope = Scope(instrumenting_module_name, instrumenting_library_version, schema_url, listed)
-        return RecordTracer(scope, self._sampler, self._limits, self._ended)
-
-    def shutdown(self) -> None:
-        """Deliver what is left; blocks for a few seconds at most."""
-        self._shut()
-
-
-def _random_id(bits: int) -> int:
-    """Return a number that is not 0, which stands for none."""
-    while not (drawn := getrandbits(bits)):
-        pass
-    return drawn
