@@ -64,8 +64,13 @@ class SSEDecoder:
             self._after_cr = data.endswith(b"\r")
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         buffer = self._buffer
-        buffer += data
         events: list[ServerSentEvent] = []
+        if not buffer and data.endswith(b"\n\n") and len(data) <= self._max:
+            # Whole events, as most pieces are: nothing is to be kept, and nothing to be searched.
+            for block in data[:-2].split(b"\n\n"):
+                self._parse(block, events)
+            return events
+        buffer += data
         start = 0
         end = buffer.find(b"\n\n", max(self._searched - 1, 0))
         while end != -1:
@@ -103,6 +108,15 @@ class SSEDecoder:
         if self._first:
             self._first = False
             block = block.removeprefix(b"\xef\xbb\xbf")
+        before, found, rest = block.partition(b"data: ")
+        if found and b"\n" not in rest:
+            # As most are: one line of data, alone or behind the event's name.
+            if not before:
+                events.append(ServerSentEvent(b"", rest))
+                return
+            if before.startswith(b"event: ") and before.find(b"\n") == len(before) - 1:
+                events.append(ServerSentEvent(before[7:-1], rest))
+                return
         name = b""
         data: list[bytes] = []
         for line in block.split(b"\n"):
