@@ -49,9 +49,10 @@ class Answering(RequestResponseCycle):
         Raises:
             RuntimeError: The application breaks ASGI's rules, or a header field is none.
         """
-        if self.flow.write_paused and not self.disconnected:
+        departure = self.departure
+        if self.flow.write_paused and not departure.happened:
             await self.flow.drain()
-        if self.disconnected:
+        if departure.happened:
             return
         kind = message["type"]
         if kind == "http.response.body" and self.response_started and not self.response_complete:

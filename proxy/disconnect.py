@@ -28,24 +28,22 @@ class Departure:
     Args:
         look: Called for each one who begins to listen: a connection that is not read from does not
             notice that it ends.
+
+    Attributes:
+        happened: Whether the client has left.
     """
 
-    __slots__ = ("_happened", "_listeners", "_look")
+    __slots__ = ("_listeners", "_look", "happened")
 
     def __init__(self, look: Callable[[], None]) -> None:
         self._look = look
         self._listeners: list[Callable[[], None]] = []
-        self._happened = False
+        self.happened = False
 
     @staticmethod
     def of(scope: Any) -> "Departure | None":
         """Return that of a request's client; None: the server is another one, and has none."""
         return cast("Departure | None", scope.get(_KEY))
-
-    @property
-    def happened(self) -> bool:
-        """Whether the client has left."""
-        return self._happened
 
     def put_into(self, scope: Any) -> None:
         """Make it known to whoever serves the request of this scope."""
@@ -53,7 +51,7 @@ class Departure:
 
     def listen(self, listener: Callable[[], None]) -> None:
         """Call `listener` when the client leaves; soon, where it has left already."""
-        if self._happened:
+        if self.happened:
             asyncio.get_running_loop().call_soon(listener)
             return
         self._listeners.append(listener)
@@ -66,7 +64,7 @@ class Departure:
 
     def happen(self) -> None:
         """Tell everybody; the connection is let go, which has this."""
-        self._happened = True
+        self.happened = True
         self._look = _nothing
         for listener in tuple(self._listeners):
             listener()

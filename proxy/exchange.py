@@ -9,9 +9,9 @@ from policy.decision import Decision
 from policy.schema import Target
 from proxy.cache_use import ANY_ANSWER, CacheControl, CacheUse
 from proxy.media.addresses import MediaProblem
+from proxy.telemetry.bounds import bounded
 from proxy.telemetry.recurring import recurring
 from proxy.telemetry.spans import NO_ROUTE, NO_TELEMETRY, Attributes, RequestSpan, RouteSpan
-from proxy.telemetry.tracing.bounds import bounded
 from proxy.trail import AttemptRecord
 from translators.errors import ExecutionPlatformError, ProviderError
 from translators.fidelity import Report

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final, cast
 
-from proxy.telemetry.tracing.bounds import bounded_all
+from proxy.telemetry.bounds import bounded_all
 
 __all__ = ["Recurring", "recurring"]
 

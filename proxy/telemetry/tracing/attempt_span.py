@@ -11,10 +11,10 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
 from proxy.call import AgentFacts, ToolWatch
 from proxy.telemetry import attributes as names
+from proxy.telemetry.bounds import LONGEST_NAME, bounded
 from proxy.telemetry.content.capture import AttemptContent
 from proxy.telemetry.recurring import Recurring, recurring
 from proxy.telemetry.spans import AttemptEnd, AttemptStart, Attributes
-from proxy.telemetry.tracing.bounds import LONGEST_NAME, bounded
 from proxy.telemetry.tracing.propagation import outbound, traceparent
 from proxy.telemetry.tracing.starting import Place, start_span
 from proxy.telemetry.tracing.tools import ToolSpans

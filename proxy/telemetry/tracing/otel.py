@@ -16,6 +16,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
 from policy.tracing import Inbound
 from proxy.telemetry import attributes as names
+from proxy.telemetry.bounds import LONGEST_NAME, bounded, bounded_all
 from proxy.telemetry.content.capture import Capture
 from proxy.telemetry.export.counts import DeliveryCounts
 from proxy.telemetry.recurring import Recurring, recurring
@@ -31,7 +32,6 @@ from proxy.telemetry.spans import (
     RouteStart,
 )
 from proxy.telemetry.tracing.attempt_span import OtelAttemptSpan, UnrecordedAttempt
-from proxy.telemetry.tracing.bounds import LONGEST_NAME, bounded, bounded_all
 from proxy.telemetry.tracing.propagation import inbound
 from proxy.telemetry.tracing.starting import Place, decides_by_trace, start_span
 from proxy.telemetry.tracing.tracer import SpanProvider
