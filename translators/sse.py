@@ -109,14 +109,10 @@ class SSEDecoder:
             self._first = False
             block = block.removeprefix(b"\xef\xbb\xbf")
         before, found, rest = block.partition(b"data: ")
-        if found and b"\n" not in rest:
+        if found and b"\n" not in rest and (not before or _is_name(before)):
             # As most are: one line of data, alone or behind the event's name.
-            if not before:
-                events.append(ServerSentEvent(b"", rest))
-                return
-            if before.startswith(b"event: ") and before.find(b"\n") == len(before) - 1:
-                events.append(ServerSentEvent(before[7:-1], rest))
-                return
+            events.append(ServerSentEvent(before[7:-1], rest))
+            return
         name = b""
         data: list[bytes] = []
         for line in block.split(b"\n"):
@@ -131,6 +127,11 @@ class SSEDecoder:
             events.append(ServerSentEvent(name, data[0] if len(data) == 1 else b"\n".join(data)))
         elif _is_json(block):
             events.append(ServerSentEvent(b"", block.strip()))
+
+
+def _is_name(text: bytes) -> bool:
+    """Whether a text is one line, with the name of an event."""
+    return text.startswith(b"event: ") and text.find(b"\n") == len(text) - 1
 
 
 def _is_json(block: bytes) -> bool:

@@ -161,6 +161,7 @@ class Delivery:
         self._in_hand = self._exported = self._rejected = self._unreachable = self._failures = 0
         self._trouble = ""
         self._reported, self._lost_then = float("-inf"), 0
+        self._told = float("-inf")
         self._thread = threading.Thread(target=self._run, name="ep-spans", daemon=True)
         self._thread.start()
 
@@ -177,7 +178,7 @@ class Delivery:
         try:
             queue.append(self._encode(span))
         except Exception as error:  # noqa: BLE001  else the request that it is of would fail
-            _tell(error)
+            self._tell(error)
             self._late += 1
             return
         if waiting >= self._schedule.batch - 1 and not self._wake.is_set():
@@ -234,7 +235,7 @@ class Delivery:
             try:
                 spans, answer = self._send(min(count, self._schedule.batch))
             except Exception as error:  # noqa: BLE001  else no span would be delivered any more
-                _tell(error)
+                self._tell(error)
                 spans, answer = max(self._in_hand, 1), Answer(taken=False, again=True)
                 self._account(answer)
             count -= spans
@@ -299,9 +300,13 @@ class Delivery:
         )
         self._trouble = ""
 
-
-def _tell(error: Exception) -> None:
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    # Its text may be of a span.
-    where = (type(error).__name__, place.filename, place.lineno)
-    log.error("spans could not be delivered: %s at %s:%s", *where)
+    def _tell(self, error: Exception) -> None:
+        """Tell the log of a fault of ours, once in a while: it may come with each span."""
+        now = time.monotonic()
+        if now < self._told + _REPORT_EVERY:
+            return
+        self._told = now
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        # Its text may be of a span.
+        where = (type(error).__name__, place.filename, place.lineno)
+        log.error("spans could not be delivered: %s at %s:%s", *where)
