@@ -187,7 +187,7 @@ class Exchange:
         return headers
 
     def attributes(self) -> Sequence[Attributes]:
-        """Return the attributes of the request's span: what recurs, and what is its own."""
+        """Return the attributes of the request's span: what is its own, and what recurs."""
         decision, target, cache = self.decision, self.target, self.cache
         served = None if target is None else target.model
         if target is not None and self.outcome is not None and self.outcome.model:
@@ -204,7 +204,8 @@ class Exchange:
             own["ep.cost.usd"] = cost
         if self.restored:
             own["ep.reasoning.restored"] = self.restored
-        return recurring, own
+        # The id first: where a limit is small, those are lost that come last.
+        return own, recurring
 
 
 _attributes = recurring(

@@ -9,7 +9,7 @@ from proxy.telemetry.bounds import bounded_all
 __all__ = ["Recurring", "recurring"]
 
 _REMEMBERED: Final = 256
-"""Of each function that `recurring` returns: a megabyte at most, as values are bounded."""
+"""Of each function that `recurring` returns: 3 MB where all texts are as long as `bounds` allow."""
 
 
 class Recurring(dict[str, Any]):

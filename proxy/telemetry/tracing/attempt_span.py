@@ -6,8 +6,7 @@ from functools import lru_cache, partial
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
-from opentelemetry.context import Context
-from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
+from opentelemetry.trace import SpanKind, StatusCode, Tracer
 
 from proxy.call import AgentFacts, ToolWatch
 from proxy.telemetry import attributes as names
@@ -100,20 +99,21 @@ class OtelAttemptSpan:
 
 
 class UnrecordedAttempt:
-    """An attempt of a request that nobody records: the provider is told so, and that is all.
+    """An attempt of a request that nobody records: it has a place in the trace, and no more.
 
     Args:
-        request: The request's span.
-        outer: The context that it was started in.
+        tracer: Makes its span.
+        place: Below the request's span.
         told: What is known now.
     """
 
     watch: ToolWatch | None = None
     content: AttemptContent | None = None
 
-    def __init__(self, request: Span, outer: Context, told: AttemptStart) -> None:
-        self.carrier = outbound(request, outer, told.trace_context)
-        self.traceparent = traceparent(request) if told.dialect in names.AGENTS else None
+    def __init__(self, tracer: Tracer, place: Place, told: AttemptStart) -> None:
+        span = start_span(tracer, "", place, tuple, kind=SpanKind.CLIENT)
+        self.carrier = outbound(span, place.outer, told.trace_context)
+        self.traceparent = traceparent(span) if told.dialect in names.AGENTS else None
 
     def first_chunk(self, seconds: float) -> None:
         """Note nothing."""

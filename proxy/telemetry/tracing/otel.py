@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
-from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
 from policy.tracing import Inbound
@@ -82,7 +81,7 @@ class OtelTelemetry:
             self._tracer, method, place, attributes, kind=SpanKind.SERVER, links=links
         )
         if self._by_trace and not span.is_recording():
-            return _UnrecordedRequest(span, context)
+            return _UnrecordedRequest(self._tracer, span, place)
         return _RequestSpan(self._tracer, span, place, scope, self._capture)
 
     def call(self, headers: Headers) -> RequestSpan:
@@ -122,14 +121,14 @@ class _Identified:
 
 
 class _UnrecordedRequest(_Identified):
-    """A request whose trace nobody records, so no span of it: all there is to do is to say so."""
+    """A request whose trace nobody records, so no span of it: providers are told, and no more."""
 
     is_recording = False
 
-    def __init__(self, span: Span, context: Context) -> None:
+    def __init__(self, tracer: Tracer, span: Span, place: Place) -> None:
         super().__init__(span)
-        self._span = span
-        self._context = context
+        self._tracer = tracer
+        self._below = place.below(span)
 
     def event(self, name: str, attributes: Attributes) -> None:
         pass
@@ -138,7 +137,7 @@ class _UnrecordedRequest(_Identified):
         return NO_ROUTE
 
     def attempt(self, start: AttemptStart) -> AttemptSpan:
-        return UnrecordedAttempt(self._span, self._context, start)
+        return UnrecordedAttempt(self._tracer, self._below, start)
 
     def end(
         self, *, status: int | None, attributes: Sequence[Attributes], error_type: str | None
@@ -272,7 +271,7 @@ def _server_attributes(scope: Mapping[str, Any]) -> Sequence[Attributes]:
     )
     # Of clients there are too many to remember what each has in common with itself.
     client = scope.get("client")
-    return (recurring, {names.CLIENT_ADDRESS: client[0]}) if client else (recurring,)
+    return ({names.CLIENT_ADDRESS: client[0]}, recurring) if client else (recurring,)
 
 
 def _route_attributes(start: RouteStart) -> Sequence[Attributes]:
