@@ -51,7 +51,11 @@ def test_each_attempt_has_its_own_place_in_the_callers_trace(flags: str) -> None
 
 @pytest.mark.parametrize(
     ("policy", "names"),
-    [("none", set[str]()), ("traceparent", {"traceparent"}), ("full", {"traceparent", "tracestate"})],
+    [
+        ("none", set[str]()),
+        ("traceparent", {"traceparent"}),
+        ("full", {"traceparent", "tracestate"}),
+    ],
 )
 @pytest.mark.parametrize("flags", ["00", "01"])
 def test_a_provider_sees_what_the_policy_lets_it_see(
