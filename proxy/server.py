@@ -28,7 +28,7 @@ from proxy.logs.records import logging_config
 from proxy.service import Configuration, access_of
 from proxy.workers import shared_folder, worker_folder
 
-__all__ = ["bind", "log_config", "run"]
+__all__ = ["Server", "bind", "log_config", "run"]
 
 KEEP_ALIVE: Final = 75
 """Seconds an idle client connection is kept; the official SDKs keep theirs for longer than
@@ -44,7 +44,14 @@ TICK: Final = 1.0
 log = logging.getLogger("execution_platform")
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
+    """uvicorn's server, which sleeps while nobody asks.
+
+    Args:
+        config: Of uvicorn.
+        on_started: Called when it listens.
+    """
+
     def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_started = on_started
@@ -52,6 +59,7 @@ class _Server(uvicorn.Server):
         self._signalled = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
         await super().startup(sockets)
         if self.started:
             self._on_started()
@@ -215,4 +223,4 @@ def run(
         with worker_folder():
             _Workers(config, sockets=[listener]).run()
     else:
-        _Server(config, on_started).run(sockets=[listener])
+        Server(config, on_started).run(sockets=[listener])
