@@ -78,14 +78,7 @@ class EventStream:
             data = b"data: " + batch[0].data + b"\n\n"
         else:
             data = b"".join(_framed(chunk.data for chunk in batch))
-        if self._ping is not None or not self.started:
-            await self._write(data)
-            return
-        # What `_write` does, here: two coroutines less for each chunk, 5 % of what it costs.
-        self._writing = True
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
-        self._writing = False
-        self._written = self._loop.time()
+        await self._write(data)
 
     async def done(self) -> None:
         """Say that the answer is complete."""

@@ -1,7 +1,7 @@
 """Starts spans: in their place, and with attributes that are made only where somebody looks."""
 
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import Self, TypeGuard
 
 from opentelemetry.context import Context
 from opentelemetry.trace import (
@@ -54,7 +54,7 @@ class Place:
         return self.outer if self._span is None else set_span_in_context(self._span, self.outer)
 
 
-def decides_by_trace(tracer: Tracer) -> bool:
+def decides_by_trace(tracer: Tracer) -> TypeGuard[RecordTracer]:
     """Whether all spans of a trace are recorded or none, whatever is said of them."""
     return isinstance(tracer, RecordTracer) and tracer.decides_by_trace
 
@@ -81,7 +81,7 @@ def start_span(  # noqa: PLR0913  what OpenTelemetry's takes
         links: Other spans.
         start_time: Nanoseconds since 1970; None: now.
     """
-    if not (isinstance(tracer, RecordTracer) and tracer.decides_by_trace):
+    if not decides_by_trace(tracer):
         told = {name: value for part in attributes() for name, value in part.items()}
         return tracer.start_span(name, place.context, kind, told, links, start_time)
     span = tracer.begin(name, place.parent, kind, start_time)
