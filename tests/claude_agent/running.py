@@ -151,8 +151,19 @@ def told(pid: int, name: str) -> bytes:
 
 
 def files(folder: Path, pattern: str = "*") -> list[Path]:
-    """Return the files below a folder."""
-    return [path for path in folder.rglob(pattern) if path.is_file()]
+    """Return the files below a folder.
+
+    The CLI makes and removes folders (its locks are some) while we look, which ends
+    `Path.rglob` with an error.
+    """
+
+    def passed_over(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError) or error.filename == str(folder):
+            raise error
+
+    walked = os.walk(folder, onerror=passed_over)
+    found = [Path(at, name) for at, _, names in walked for name in names]
+    return [path for path in found if path.match(pattern) and path.is_file()]
 
 
 def children() -> list[int]:
