@@ -99,7 +99,7 @@ class Answering(RequestResponseCycle):
             body, self.expected_content_length = b"", 0
         elif self.chunked_encoding:
             last = b"" if more else b"0\r\n\r\n"
-            body = b"%x\r\n%b\r\n%b" % (len(body), body, last) if body else last
+            body = b"%x\r\n" % len(body) + body + b"\r\n" + last if body else last
         elif not self._until_close:
             self.expected_content_length -= len(body)
             if self.expected_content_length < 0:

@@ -14,7 +14,9 @@ again. `Outcome` holds the few facts that the engine and the trace need.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
 
 from translators.fidelity import Report
 from translators.wire.request import ChatCompletionRequest
@@ -134,7 +136,8 @@ class Outcome:
     reasoning: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-class Chunk(NamedTuple):
+# No named tuple, for the reason that is with `ServerSentEvent`.
+class Chunk(msgspec.Struct, frozen=True, gc=False):
     """One `chat.completion.chunk` on its way to the client.
 
     Attributes:

@@ -16,7 +16,10 @@ Divergences from a general-purpose line reader, each on purpose:
    reads it, `_api_client._RawJsonLineBuffer`); skipping it would lose why the stream ends.
 """
 
-from typing import NamedTuple
+import re
+from typing import Final
+
+import msgspec
 
 from translators.errors import ProviderError
 
@@ -25,8 +28,19 @@ __all__ = ["MAX_EVENT_SIZE", "ServerSentEvent", "SSEDecoder"]
 MAX_EVENT_SIZE = 16 * 1024 * 1024
 """Bytes. The largest event seen in the field is an inline image of about 8 MB in base64."""
 
+_CR: Final = 0x0D
+"""A number: to look for bytes in bytes, Python raises a TypeError and drops it before it looks."""
 
-class ServerSentEvent(NamedTuple):
+_ORDINARY: Final = rb"(?:event: (.*+)\n)?data: (.*+)"
+"""An event as most are: one line of data, alone or behind the event's name."""
+
+_BLOCK: Final = re.compile(_ORDINARY).fullmatch
+_WHOLE: Final = re.compile(_ORDINARY + rb"\n\n").fullmatch
+
+
+# No named tuple: a chunk often meets a processor whose caches are cold, where the constructor of
+# one, which is Python code, takes 11 µs; this one takes 4.
+class ServerSentEvent(msgspec.Struct, frozen=True, gc=False):
     """One event.
 
     Attributes:
@@ -56,17 +70,26 @@ class SSEDecoder:
         Raises:
             ProviderError: An event exceeds the size limit.
         """
+        if not self._buffer and not self._after_cr and _CR not in data:
+            found = _WHOLE(data)
+            if found is not None and len(data) <= self._max:
+                # One event and all of it, as most pieces are.
+                self._first = False
+                return [ServerSentEvent(found[1] or b"", found[2])]
+        return self._put_together(data)
+
+    def _put_together(self, data: bytes) -> list[ServerSentEvent]:
         if self._after_cr and data:
             self._after_cr = False
             if data[0] == 0x0A:
                 data = data[1:]
-        if b"\r" in data:
+        if _CR in data:
             self._after_cr = data.endswith(b"\r")
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         buffer = self._buffer
         events: list[ServerSentEvent] = []
         if not buffer and data.endswith(b"\n\n") and len(data) <= self._max:
-            # Whole events, as most pieces are: nothing is to be kept, and nothing to be searched.
+            # Whole events: nothing is to be kept, and nothing to be searched.
             for block in data[:-2].split(b"\n\n"):
                 self._parse(block, events)
             return events
@@ -108,10 +131,8 @@ class SSEDecoder:
         if self._first:
             self._first = False
             block = block.removeprefix(b"\xef\xbb\xbf")
-        before, found, rest = block.partition(b"data: ")
-        if found and b"\n" not in rest and (not before or _is_name(before)):
-            # As most are: one line of data, alone or behind the event's name.
-            events.append(ServerSentEvent(before[7:-1], rest))
+        if (found := _BLOCK(block)) is not None:
+            events.append(ServerSentEvent(found[1] or b"", found[2]))
             return
         name = b""
         data: list[bytes] = []
@@ -127,11 +148,6 @@ class SSEDecoder:
             events.append(ServerSentEvent(name, data[0] if len(data) == 1 else b"\n".join(data)))
         elif _is_json(block):
             events.append(ServerSentEvent(b"", block.strip()))
-
-
-def _is_name(text: bytes) -> bool:
-    """Whether a text is one line, with the name of an event."""
-    return text.startswith(b"event: ") and text.find(b"\n") == len(text) - 1
 
 
 def _is_json(block: bytes) -> bool:

@@ -33,7 +33,7 @@ def as_ascii(data: bytes) -> bytes:
     JSON escapes the control characters below space; those above 126, U+2028 and the like may stand
     in it as they are.
     """
-    if data.isascii() and b"\x7f" not in data:
+    if data.isascii() and 0x7F not in data:
         return data
     return json_line(msgspec.json.decode(data)).removesuffix(b"\n")
 

@@ -45,7 +45,7 @@ class CountedOutcome(Outcome):
 
     def count(self, raw: msgspec.Raw) -> None:
         """Take the counts of an event, unless it has none but only a word on the tariff."""
-        if b"TokenCount" in bytes(raw):
+        if bytes(raw).find(b"TokenCount") != -1:  # `in` costs more: see `translators.sse`.
             self._unread = raw
 
     def settle(self) -> None:
