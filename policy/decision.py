@@ -58,7 +58,7 @@ class Decision:
     targets: tuple[Target, ...]
     reason: str
     rejected: tuple[Rejection, ...] = ()
-    required: Mapping[str, str] = field(default_factory=dict[str, str])
+    required: Mapping[str, str] = field(default_factory=lambda: {})
     held: tuple[Target, ...] = ()
     gates_set_aside: bool = False
     candidates: tuple[Candidate, ...] = ()

@@ -89,7 +89,7 @@ class Call:
         had_effects: Whether a tool was run: asking once more would run it once more.
     """
 
-    carrier: Mapping[str, str] = field(default_factory=dict[str, str])
+    carrier: Mapping[str, str] = field(default_factory=lambda: {})
     status: int | None = None
     request_id: str | None = None
     began: float | None = None

@@ -121,7 +121,8 @@ class LineWriter:
         Several workers write into one pipe, which takes so much in one piece; a longer line goes
         alone, as it must.
         """
-        lines, piece, size = self._lines, list[bytes](), 0
+        lines, size = self._lines, 0
+        piece: list[bytes] = []
         while lines and (not piece or size + len(lines[0]) <= self._most):
             line = lines.popleft()
             piece.append(line)

@@ -95,11 +95,11 @@ class Exchange:
     span: RequestSpan = field(default_factory=lambda: NO_TELEMETRY.request({}))
     route: RouteSpan = NO_ROUTE
     generation: int = 1
-    media: dict[str, Media | MediaProblem] = field(default_factory=dict[str, Media | MediaProblem])
-    holds: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]], repr=False)
+    media: dict[str, Media | MediaProblem] = field(default_factory=dict)
+    holds: list[Callable[[], None]] = field(default_factory=list, repr=False)
     started: float = field(default_factory=time.perf_counter)
     decision: Decision | None = None
-    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    defaults: Mapping[str, Any] = field(default_factory=lambda: {})
     cache: CacheUse | None = None
     target: Target | None = None
     report: Report = NOTHING_REPORTED
@@ -108,7 +108,7 @@ class Exchange:
     recalled: Mapping[str, Any] | None = field(default=None, repr=False)
     restored: int = 0
     attempts: int = 0
-    trail: list[AttemptRecord] = field(default_factory=list[AttemptRecord])
+    trail: list[AttemptRecord] = field(default_factory=list)
     under_way: Callable[[], AttemptRecord] | None = field(default=None, repr=False)
     waited: float = 0.0
     committed: float | None = None

@@ -80,7 +80,7 @@ class HttpRequest:
 
     path: str
     body: dict[str, Any]
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = field(default_factory=lambda: {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Outcome:
     finish_reason: str | None = None
     native_finish_reason: str | None = None
     usage: Usage | None = None
-    reasoning: dict[str, Any] = field(default_factory=dict[str, Any])
+    reasoning: dict[str, Any] = field(default_factory=dict)
 
 
 # No named tuple, for the reason that is with `ServerSentEvent`.
