@@ -95,18 +95,19 @@ class Answering(RequestResponseCycle):
         self._head = STATUS_LINE[status] + head + b"\r\n"
 
     def _send_body(self, body: bytes, *, more: bool) -> None:
-        if self.scope["method"] == "HEAD":
-            body, self.expected_content_length = b"", 0
-        elif self.chunked_encoding:
+        if self.chunked_encoding:
             last = b"" if more else b"0\r\n\r\n"
             body = b"%x\r\n" % len(body) + body + b"\r\n" + last if body else last
+        elif self.scope["method"] == "HEAD":
+            body, self.expected_content_length = b"", 0
         elif not self._until_close:
             self.expected_content_length -= len(body)
             if self.expected_content_length < 0:
                 raise RuntimeError("the body is longer than its content-length")
-        head, self._head = self._head, b""
-        if data := head + body:
-            self.transport.write(data)
+        if self._head:
+            body, self._head = self._head + body, b""
+        if body:
+            self.transport.write(body)
         if not more:
             self._complete()
 

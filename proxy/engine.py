@@ -377,7 +377,7 @@ async def _read_head(answer: AnswerStream) -> list[list[Chunk]]:
     head: list[list[Chunk]] = []
     async for batch in answer:
         head.append(batch)
-        if any(chunk.payload for chunk in batch):
+        if any([chunk.payload for chunk in batch]):
             break
     return head
 

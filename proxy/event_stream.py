@@ -1,8 +1,9 @@
 """Server-sent events out: what came together is written together; silence is filled with pings."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from types import TracebackType
+from typing import Any
 
 from starlette.types import Send
 
@@ -72,39 +73,42 @@ class EventStream:
         if self._ping is not None:
             self._ping.cancel()
 
-    async def chunks(self, batch: Sequence[Chunk]) -> None:
+    def chunks(self, batch: Sequence[Chunk]) -> Coroutine[Any, Any, None]:
         """Write chunks, in one write."""
         if len(batch) == 1:
             data = b"data: " + batch[0].data + b"\n\n"
         else:
             data = b"".join(_framed(chunk.data for chunk in batch))
-        await self._write(data)
+        return self._write(data)
 
-    async def done(self) -> None:
+    def done(self) -> Coroutine[Any, Any, None]:
         """Say that the answer is complete."""
-        await self._write(DONE, last=True)
+        return self._write(DONE, last=True)
 
-    async def error(self, error: ExecutionPlatformError) -> None:
+    def error(self, error: ExecutionPlatformError) -> Coroutine[Any, Any, None]:
         """Say that the answer broke off: one error event, and no `[DONE]` behind it."""
-        await self._write(b"data: " + encode(error.to_wire()) + b"\n\n", last=True)
+        return self._write(b"data: " + encode(error.to_wire()) + b"\n\n", last=True)
 
     async def _write(self, data: bytes, *, last: bool = False) -> None:
         if self._ping is not None:
             await self._ping
         self._writing = True
-        await self._put(data, last=last)
-        self._writing = False
-
-    async def _put(self, data: bytes, *, last: bool = False) -> None:
         if not self.started:
-            self.started = True
-            headers = STREAM_HEADERS + self._headers()
-            await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+            await self._start()
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
         self._written = self._loop.time()
+        self._writing = False
+
+    async def _start(self) -> None:
+        self.started = True
+        headers = STREAM_HEADERS + self._headers()
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def _comment(self) -> None:
-        await self._put(PING)
+        if not self.started:
+            await self._start()
+        await self._send({"type": "http.response.body", "body": PING, "more_body": True})
+        self._written = self._loop.time()
         self._ping = None
 
     def tick(self, now: float) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import re
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from random import getrandbits
 from typing import cast
@@ -101,11 +102,11 @@ class RequestMiddleware:
         if (place := span.traceresponse) is not None:
             headers.append((b"traceresponse", place))
 
-        async def send_with_headers(message: Message) -> None:
+        def send_with_headers(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 state.status = message["status"]
                 message["headers"] = [*message["headers"], *headers]
-            await send(message)
+            return send(message)
 
         app = self._app
         if scope["path"] == self._hot.path and scope["method"] == "POST":
