@@ -169,7 +169,7 @@ def _file(part: FilePart, *, path: str, report: ReportBuilder) -> Part:
     extra = file.model_extra or {}
     address = extra.get("file_url")
     named = isinstance(address, str) and not (file.file_id or file.file_data)
-    known = frozenset({"file_url"}) if named else frozenset[str]()
+    known: frozenset[str] = frozenset({"file_url"}) if named else frozenset()
     report.ignored_fields("messages[].content[].file", extra, known=known)
     if named:
         return media_url(str(address), path=f"{path}.file_url", report=report)

@@ -40,7 +40,7 @@ def rest_of(native: bytes, request: HttpRequest) -> HttpRequest | None:
 
     None where it is whole, and where it is no answer: who reads it says what is wrong with it.
     """
-    if b'"continuationToken"' not in native:
+    if native.find(b'"continuationToken"') == -1:  # `in` costs more: see `translators.sse`.
         return None  # All but always: it need not be decoded once more.
     stream = GeminiGenerateStream(_NOBODY, request)
     try:
