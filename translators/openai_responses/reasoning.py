@@ -38,8 +38,8 @@ class Reasoned:
         text_after: How many of the first call's items stood before the text; None: all.
     """
 
-    leading: list[Item] = field(default_factory=list[Item])
-    before_calls: list[list[Item]] = field(default_factory=list[list[Item]])
+    leading: list[Item] = field(default_factory=list)
+    before_calls: list[list[Item]] = field(default_factory=list)
     text_after: int | None = None
 
 
