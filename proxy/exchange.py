@@ -99,6 +99,7 @@ class Exchange:
     holds: list[Callable[[], None]] = field(default_factory=list, repr=False)
     started: float = field(default_factory=time.perf_counter)
     decision: Decision | None = None
+    # Not `dict[str, Any]`: called, it raises an AttributeError each time, and drops it.
     defaults: Mapping[str, Any] = field(default_factory=lambda: {})
     cache: CacheUse | None = None
     target: Target | None = None

@@ -2,10 +2,11 @@
 
     python -m tests.benchmarks.cold
 
-For each line: µs after 2 ms of sleep, the median of 600 times, and µs where it is done again and
-again. The first is what counts for streams: a thing costs as much as the code and the objects that
-it touches, for all of them are to be fetched; a hundredfold of the second is not rare. Run it on a
-machine with nothing else to do, and compare lines of one run.
+For each line: µs after 2 ms of sleep, by the clock, the median of 600 times, of which the first
+line is the measuring itself; and µs of CPU where it is done again and again. The first is what
+counts for streams: a thing costs as much as the code and the objects that it touches, for all of
+them are to be fetched; fifty times the second is not rare. Run it on a machine with nothing else
+to do, and compare lines of one run.
 """
 
 import random

@@ -154,11 +154,12 @@ def files(folder: Path, pattern: str = "*") -> list[Path]:
     """Return the files below a folder.
 
     The CLI makes and removes folders (its locks are some) while we look, which ends
-    `Path.rglob` with an error.
+    `Path.rglob` with an error. `folder` itself must be there.
     """
 
     def passed_over(error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError) or error.filename == str(folder):
+        gone = isinstance(error, FileNotFoundError | NotADirectoryError)
+        if not gone or error.filename == str(folder):
             raise error
 
     walked = os.walk(folder, onerror=passed_over)

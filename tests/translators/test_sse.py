@@ -1,5 +1,7 @@
 """The SSE decoder against the specification, and against a slow reader of the same bytes."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -196,6 +198,39 @@ def test_an_event_beyond_the_limit_is_an_error_however_it_arrives(step: int):
     assert caught.value.kind == "protocol"
 
 
+@pytest.mark.parametrize("ahead", [b"", b": c\n"])
+def test_the_limit_is_exact_for_events_that_come_whole(ahead: bytes):
+    event = b"event: a\ndata: " + b"x" * 85
+    most = SSEDecoder(max_event_size=len(ahead + event))
+    # The blank line is not the event's; where it comes in one piece with it, it counts.
+    (found,) = [*most.feed(ahead + event), *most.feed(b"\n\n")]
+    assert found == ServerSentEvent(b"a", b"x" * 85)
+    with pytest.raises(ProviderError, match="larger"):
+        SSEDecoder(max_event_size=len(ahead + event) - 1).feed(ahead + event + b"\n\n")
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        pytest.param([b"data: 1\n", b"data: 2\n\n"], [b"1\n2"], id="the rest of an event"),
+        pytest.param([b"data: 1\n\n", b"data: 2\n\n"], [b"1", b"2"], id="one after another"),
+        pytest.param([b"data: 1\n\ndata: 2\n\n"], [b"1", b"2"], id="two at once"),
+        pytest.param([b"data: a\rb\n\n"], [b"a"], id="a line that ends within the line"),
+        pytest.param([b"data: a\n\r", b"data: b\n\n"], [b"a", b"b"], id="behind a carriage return"),
+        pytest.param(
+            [b"data: 1\n\n", b"\xef\xbb\xbfdata: 2\n\n"], [b"1"], id="no mark but at the beginning"
+        ),
+        pytest.param([b"\xef\xbb\xbfdata: 1\n\n"], [b"1"], id="a mark at the beginning"),
+        pytest.param([b"event: data: 1\ndata: 2\n\n"], [b"2"], id="a name like a line of data"),
+        pytest.param([b"data: \n\n"], [b""], id="no data"),
+    ],
+)
+def test_what_looks_like_a_whole_event_is_one_only_where_it_begins(
+    pieces: list[bytes], expected: list[bytes]
+):
+    assert data_of(*pieces) == expected
+
+
 def test_a_line_that_never_ends_is_an_error():
     decoder = SSEDecoder(max_event_size=1000)
     with pytest.raises(ProviderError):
@@ -215,6 +250,8 @@ LINES = st.sampled_from(
         b"data: ",
         b"data:",
         b"data",
+        b"data: 1\n\n",
+        b"event: a\ndata: 2\n\n",
         b"event: a",
         b"event:",
         b": c",
@@ -252,6 +289,13 @@ def test_cut_at_every_byte_says_what_the_whole_says(stream: bytes):
     assert decode(*(bytes([byte]) for byte in stream)) == whole
     for position in range(len(stream) + 1):
         assert decode(stream[:position], stream[position:]) == whole
+
+
+@given(STREAMS)
+def test_cut_behind_line_ends_says_what_the_whole_says(stream: bytes):
+    whole = decode(stream)
+    assert decode(*re.findall(rb"[^\n]*\n|[^\n]+", stream)) == whole
+    assert decode(*re.findall(rb"(?s:.)*?\n\n|(?s:.)+", stream)) == whole
 
 
 @given(STREAMS, st.lists(st.integers(0, 80), max_size=6))

@@ -55,7 +55,7 @@ class OpenAIChatStream:
         if data == b"[DONE]":
             self._done = True
             return ()
-        if 0x0A in data:
+        if 0x0A in data:  # A number: see `translators.sse`.
             # One event of several lines: between JSON's tokens a space says the same.
             data = data.replace(b"\n", b" ")
         return self._chunk(event, data)

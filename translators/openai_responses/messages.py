@@ -149,7 +149,8 @@ def _placed(reasoned: Reasoned, said: list[Item], calls: list[Item]) -> list[Ite
     """Return the items of one answer in the order that they had."""
     # A call in the deprecated form carries no reasoning.
     bare = max(len(calls), 1) - len(reasoned.before_calls)
-    before = [*reasoned.before_calls, *(list[Item]() for _ in range(bare))]
+    none: list[Item] = []
+    before = [*reasoned.before_calls, *[none] * bare]
     first = before[0]
     place = len(first) if reasoned.text_after is None else reasoned.text_after
     items = [*reasoned.leading, *first[:place], *said, *first[place:], *calls[:1]]
