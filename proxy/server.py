@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
+from multiprocessing import reduction
 from types import FrameType
 from typing import Any, Final
 
@@ -42,6 +43,26 @@ TICK: Final = 1.0
 """Seconds between two looks at the clock, for the `date` of answers."""
 
 log = logging.getLogger("execution_platform")
+
+
+class Listener(socket.socket):
+    """A socket to listen on, which server processes have and nothing that they start.
+
+    multiprocessing hands it to workers, as it does with any socket, but there it could be inherited
+    by what a worker starts: uvloop closes nothing in a new process. A CLI that outlived a killed
+    server would keep its port.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Say how a worker comes by it."""
+        handle = reduction.DupFd(self.fileno())
+        return _received, (handle, self.family, self.type, self.proto)
+
+
+def _received(handle: Any, *kind: int) -> Listener:
+    listener = Listener(*kind, fileno=handle.detach())
+    listener.set_inheritable(False)
+    return listener
 
 
 class Server(uvicorn.Server):
@@ -150,7 +171,7 @@ def bind(configuration: Configuration, *, insecure: bool) -> socket.socket:
         )
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # With the protocol named: asyncio sets TCP_NODELAY only then, and each answer would wait 40 ms.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = Listener(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
@@ -162,7 +183,6 @@ def bind(configuration: Configuration, *, insecure: bool) -> socket.socket:
         raise ConfigurationError(
             f"The server cannot listen on {settings.host}:{settings.port}: {what}."
         ) from None
-    listener.set_inheritable(True)
     return listener
 
 

@@ -12,7 +12,18 @@ from openai.types.chat import ChatCompletion
 from tests.providers import UPSTREAM_KEY
 from tests.serving import Proxy, SandboxProcess
 
-__all__ = ["PROMPT", "Json", "Served", "ask", "client_of", "policy", "runs", "serving", "user"]
+__all__ = [
+    "PROMPT",
+    "Json",
+    "Served",
+    "ask",
+    "client_of",
+    "policy",
+    "processes",
+    "runs",
+    "serving",
+    "user",
+]
 
 Json = dict[str, Any]
 

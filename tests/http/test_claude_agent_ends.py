@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from tests.agent_cli import NEEDS_CLI
-from tests.http.agent_server import ask, client_of, policy, runs, serving, user
+from tests.http.agent_server import ask, client_of, policy, processes, runs, serving, user
 from tests.serving import Proxy, SandboxProcess, run_to_end, wait_until
 
 pytestmark = NEEDS_CLI
@@ -55,6 +56,42 @@ async def test_the_end_of_the_server_leaves_nothing(
             await asyncio.gather(asked, return_exceptions=True)
         assert not [pid for pid in below if runs(pid)]
         assert left_in(tmp_path) == []
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def listener_of(port: int) -> str:
+    """Return what /proc calls the socket that listens on a port."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    rows = [line.split() for line in lines]
+    (inode,) = {row[9] for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "0A"}
+    return f"socket:[{inode}]"
+
+
+def sockets(pid: int) -> set[str]:
+    return {os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_the_port_is_free_once_the_server_is_gone(
+    providers: SandboxProcess, tmp_path: Path, workers: int
+) -> None:
+    """An agent that outlives a killed server would keep it, if it had the server's socket."""
+    with serving(providers, tmp_path, {"EP_WORKERS": str(workers)}, pool=1) as served:
+        parent = served.proxy.pid
+
+        def agents() -> dict[int, int]:
+            """Return the CLI's processes, and of which server process each is."""
+            servers = [parent] if workers == 1 else children(parent)
+            return {agent: server for server in servers for agent in processes(server)}
+
+        await asyncio.to_thread(wait_until, lambda: len(agents()) == workers, 40)
+        listener = listener_of(int(served.proxy.url.rpartition(":")[2]))
+        for agent, server in agents().items():
+            assert listener in sockets(server)
+            assert listener not in sockets(agent)
 
 
 async def test_what_a_crash_leaves_the_next_server_removes(
