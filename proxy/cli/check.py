@@ -60,10 +60,9 @@ def run(options: argparse.Namespace) -> int:
         lines.append((name, f"{first.provider} ({first.model}){then}", decision.reason + skipped))
     print(columns(lines, indent="  "))
     if not served:
-        print(
-            "\nA persona that nobody serves is refused with status 503. `serve --sandbox` "
-            "serves all of them without keys."
-        )
+        print("\nA persona that nobody serves is refused with status 503.")
+        if not configuration.settings.sandbox:
+            print("`serve --sandbox` simulates the providers: it needs no keys.")
     return 0 if served else 1
 
 

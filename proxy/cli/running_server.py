@@ -5,6 +5,7 @@ from proxy.environment import load_environment
 from proxy.http import HttpClient, HttpStatusError, HttpTransport
 from proxy.http_client.options import ClientOptions
 from proxy.ticker import Ticker
+from translators.errors import ProviderError
 
 __all__ = ["base_of", "get"]
 
@@ -34,6 +35,14 @@ async def get(url: str, path: str, key: str) -> tuple[int, bytes]:
         return 200, await server.get(path, {})
     except HttpStatusError as error:
         return error.status, error.body
+    except ProviderError as error:
+        # The transport speaks of providers; this is the user's own server.
+        why = error.message.replace("The provider", "The server", 1)
+        raise ProviderError(
+            f"{why} Is it running? Start it with `execution-platform serve`, or name another one "
+            "with --url.",
+            kind=error.kind,
+        ) from error
     finally:
         await client.aclose()
         ticker.close()

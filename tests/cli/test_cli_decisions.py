@@ -50,6 +50,15 @@ def test_check_without_keys_says_what_to_set_and_fails(run: Run):
     assert "serve --sandbox" in done.out
 
 
+def test_check_of_the_sandbox_does_not_send_one_to_the_sandbox(run: Run, tmp_path: Path):
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("personas: {seer: {requires: [video], provider_preferences: [anthropic]}}")
+    done = run("check", "--sandbox", "--policy", str(policy))
+    assert done.status == 1
+    assert "NOBODY" in line_of(done, "seer")
+    assert "serve --sandbox" not in done.out
+
+
 def test_check_with_one_key_passes_over_the_others(run: Run):
     done = run("check", env={"EP_OPENAI_API_KEY": "x"})
     assert done.status == 0
@@ -162,6 +171,14 @@ def test_explain_shows_parameters_that_the_persona_adds(run: Run, tmp_path: Path
     assert done.status == 0
     assert "top_p: 0.5" in done.out
     assert "Be brief" not in done.out
+
+
+@pytest.mark.parametrize("more", [[], ["--request-id", "my-1"]])
+def test_explain_says_that_the_server_does_not_run(run: Run, more: list[str]):
+    asked = ["--url", "http://127.0.0.1:9/v1", *(more or ["architect"])]
+    done = run("explain", *asked, env={"EP_SANDBOX": "true"})
+    assert done.status == 1
+    assert "The server at 127.0.0.1:9 cannot be reached: Connection refused. Is it" in done.err
 
 
 def test_explain_says_what_live_gates_do_in_a_running_server(run: Run, tmp_path: Path):
