@@ -276,8 +276,9 @@ def test_the_address(run: Run, tmp_path: Path) -> None:
         findings = doctor("--offline", env={"EP_PORT": str(ours.port)}, cwd=tmp_path)
     (address,) = [f for name, f in findings.items() if name.startswith("address")]
     assert address["status"] == "ok" and "already" in address["found"]
-    findings = found(run("doctor", "--json", "--offline", env={"EP_HOST": "0.0.0.0"}))
-    assert "EP_CLIENT_KEYS" in findings["address 0.0.0.0:8080"]["remedy"]
+    # Of the port that was taken: on the default one another server may listen.
+    findings = found(run("doctor", "--json", "--offline", env={**env, "EP_HOST": "0.0.0.0"}))
+    assert "EP_CLIENT_KEYS" in findings[f"address 0.0.0.0:{env['EP_PORT']}"]["remedy"]
 
 
 def test_packages_with_our_names_do_not_stop_it(tmp_path: Path) -> None:
